@@ -1,0 +1,47 @@
+// Flags and a flat YAML file -> one Config value. product.md, rows A10 and A11 and the flag table.
+//
+// Flags win over the file, the file over the defaults; no environment variable binds a flag. A key of
+// the file is the flag's name with '_'. A missing file is created with the values in force (0600,
+// atomically). An unknown key or a wrong type is refused with file, line and column.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace trailer::config {
+
+// What the host itself allows its workspaces; in the agent's file alone, out of the server's reach.
+struct HostBounds {
+    bool allow_privileged = false;
+    std::vector<std::string> allowed_bind_roots;
+    bool allow_host_network = false;
+    std::vector<std::string> allowed_devices;
+    std::vector<std::string> allowed_capabilities;
+
+    bool operator==(const HostBounds&) const = default;
+};
+
+struct Config {
+    std::string server_url = "http://localhost:8090";
+    std::string deployment_name;  // default: the host name
+    std::filesystem::path build_directory = "/tmp";
+    bool delete_build_context_after_build = true;
+    std::filesystem::path data_directory = "trailer_data";
+    std::filesystem::path log_directory;  // default: XDG state dir, trailer.dev
+    std::int64_t log_max_size = 10'485'760;
+    std::string runtime = "docker";
+    std::string docker_host = "unix:///var/run/docker.sock";
+    std::filesystem::path state_directory;  // default: XDG state dir, trailer.dev
+    HostBounds bounds;
+
+    bool operator==(const Config&) const = default;
+};
+
+// $XDG_CONFIG_HOME/trailer.dev or ~/.config/trailer.dev; $XDG_STATE_HOME/trailer.dev or
+// ~/.local/state/trailer.dev. Throw Error where neither variable nor a home directory is known.
+std::filesystem::path config_directory();
+std::filesystem::path state_directory();
+
+}  // namespace trailer::config

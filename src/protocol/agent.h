@@ -1,0 +1,277 @@
+// What an agent and the server tell each other, under /api/agent/.
+//
+// A connection begins with challenge and register: the agent proves its Ed25519 key by signing the
+// server's challenge, and gets a bearer token for the calls that follow. A 401 to any of them means:
+// register again.
+#pragma once
+
+#include "protocol/resources.h"
+
+namespace trailer::protocol {
+
+// POST /api/agent/challenge
+struct ChallengeRequest {
+    std::string public_key;  // base64url, 32 bytes
+
+    static constexpr std::array kRequired{std::string_view{"public_key"}};
+};
+BOOST_DESCRIBE_STRUCT(ChallengeRequest, (), (public_key))
+
+struct ChallengeAnswer {
+    std::string challenge;  // opaque; good once, for a minute, for that key
+};
+BOOST_DESCRIBE_STRUCT(ChallengeAnswer, (), (challenge))
+
+// What the agent signs: a prefix that no other use of the key shares, then the challenge and the
+// token that it vouches for.
+std::string signed_text(std::string_view challenge, std::string_view registration_token);
+
+struct NetworkInterface {
+    std::string name;
+    std::string mac;
+    bool up = false;
+    std::vector<std::string> addresses;  // CIDR
+
+    bool operator==(const NetworkInterface&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(NetworkInterface, (), (name, mac, up, addresses))
+
+struct Gpu {
+    std::string uuid;
+    std::string name;
+    std::int64_t memory_total = 0;  // bytes
+
+    bool operator==(const Gpu&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Gpu, (), (uuid, name, memory_total))
+
+// What the host can do, as the host detail view shows it.
+struct Capabilities {
+    std::string runtime;              // "docker"
+    std::string runtime_version;      // "20.10.24"
+    std::string runtime_api_version;  // "1.41"
+    std::string storage_driver;
+    std::string kernel;
+    int cgroup_version = 0;
+    std::int64_t cpus = 0;
+    std::int64_t memory_total = 0;  // bytes
+    std::vector<Gpu> gpus;
+    std::vector<NetworkInterface> network_interfaces;  // those that can carry macvlan
+    // The host's own bounds, which no server can widen.
+    bool allow_privileged = false;
+    bool allow_host_network = false;
+    std::vector<std::string> allowed_bind_roots;
+    std::vector<std::string> allowed_devices;
+    std::vector<std::string> allowed_capabilities;
+
+    bool operator==(const Capabilities&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Capabilities, (),
+                      (runtime, runtime_version, runtime_api_version, storage_driver, kernel,
+                       cgroup_version, cpus, memory_total, gpus, network_interfaces, allow_privileged,
+                       allow_host_network, allowed_bind_roots, allowed_devices,
+                       allowed_capabilities))
+
+// POST /api/agent/register. Refused with 403: "pending approval" (try again later), or with 409 when
+// the token belongs to a host that is bound to another key.
+struct RegisterRequest {
+    std::string registration_token;  // 32 hex letters, derived from the machine ID
+    std::string public_key;
+    std::string challenge;
+    std::string signature;  // base64url, 64 bytes, over signed_text()
+    std::string deployment_name;
+    std::string version;
+    std::string os;
+    std::string architecture;
+    std::string runtime;
+    Capabilities capabilities;
+
+    static constexpr std::array kRequired{
+        std::string_view{"registration_token"}, std::string_view{"public_key"},
+        std::string_view{"challenge"},          std::string_view{"signature"},
+        std::string_view{"deployment_name"},    std::string_view{"version"}};
+};
+BOOST_DESCRIBE_STRUCT(RegisterRequest, (),
+                      (registration_token, public_key, challenge, signature, deployment_name, version,
+                       os, architecture, runtime, capabilities))
+
+// `type` members of the problems that register answers with, so that the agent can tell them apart.
+inline constexpr std::string_view kProblemPendingApproval = "urn:trailer:pending-approval";
+inline constexpr std::string_view kProblemIdentityConflict = "urn:trailer:identity-conflict";
+
+struct MetricToggles {
+    bool host = true;
+    bool workspaces = true;
+    bool gpus = true;
+
+    bool operator==(const MetricToggles&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(MetricToggles, (), (host, workspaces, gpus))
+
+// Per host, kept by the server, in force at the agent as soon as an answer brings them.
+struct HostSettings {
+    std::int64_t heartbeat_interval_ms = 5'000;
+    std::int64_t reconcile_interval_ms = 10'000;  // the poll; changes come sooner, by nudge
+    std::int64_t pull_timeout_ms = 30 * 60'000;
+    std::int64_t push_timeout_ms = 30 * 60'000;
+    std::int64_t build_timeout_ms = 60 * 60'000;
+    MetricToggles metrics;
+    std::int64_t metrics_retention_ms = 7 * 24 * 3'600'000LL;
+
+    bool operator==(const HostSettings&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(HostSettings, (),
+                      (heartbeat_interval_ms, reconcile_interval_ms, pull_timeout_ms, push_timeout_ms,
+                       build_timeout_ms, metrics, metrics_retention_ms))
+
+struct RegisterAnswer {
+    std::string host_id;
+    std::string name;
+    std::string token;  // bearer, for the calls below
+    bool enabled = true;
+    HostSettings settings;
+    std::int64_t revision = 0;  // wanted
+};
+BOOST_DESCRIBE_STRUCT(RegisterAnswer, (), (host_id, name, token, enabled, settings, revision))
+
+// Whether one part works, since when, and why not.
+enum class Health { ok, failing, unknown };
+BOOST_DESCRIBE_ENUM(Health, ok, failing, unknown)
+
+struct Condition {
+    Health status = Health::unknown;
+    Timestamp since{};
+    std::string reason;
+
+    bool operator==(const Condition&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Condition, (), (status, since, reason))
+
+// Sets status and reason; `since` moves only when the status changes. True when anything changed.
+bool update(Condition& condition, Health status, std::string reason = {});
+
+// Counters grow since the host's boot; rates are made from two samples.
+struct HostMetrics {
+    Timestamp at{};
+    int cpus = 0;
+    double cpu_percent = 0;  // of all CPUs together, 0 to 100
+    std::int64_t memory_total = 0;
+    std::int64_t memory_free = 0;  // MemAvailable: what can be had without swapping
+    std::int64_t memory_used = 0;
+    std::int64_t disk_read_bytes = 0;
+    std::int64_t disk_written_bytes = 0;
+    std::int64_t network_received_bytes = 0;
+    std::int64_t network_sent_bytes = 0;
+    std::int64_t processes = 0;
+
+    bool operator==(const HostMetrics&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(HostMetrics, (),
+                      (at, cpus, cpu_percent, memory_total, memory_free, memory_used, disk_read_bytes,
+                       disk_written_bytes, network_received_bytes, network_sent_bytes, processes))
+
+struct Metrics {
+    std::optional<HostMetrics> host;
+
+    bool operator==(const Metrics&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Metrics, (), (host))
+
+// POST /api/agent/heartbeat
+struct HeartbeatRequest {
+    Timestamp clock{};          // the host's, to translate times between the two
+    Condition engine;
+    Condition reconcile;
+    Metrics metrics;
+    std::int64_t revision = 0;  // applied
+};
+BOOST_DESCRIBE_STRUCT(HeartbeatRequest, (), (clock, engine, reconcile, metrics, revision))
+
+struct HeartbeatAnswer {
+    bool enabled = true;
+    HostSettings settings;
+    std::int64_t revision = 0;  // wanted
+};
+BOOST_DESCRIBE_STRUCT(HeartbeatAnswer, (), (enabled, settings, revision))
+
+template <typename Spec>
+struct Desired {
+    std::string id;
+    std::string name;
+    std::int64_t revision = 0;  // of this resource
+    bool deleting = false;      // remove it, then report State::deleted
+    Spec spec;
+
+    bool operator==(const Desired&) const = default;
+    BOOST_DESCRIBE_CLASS(Desired, (), (id, name, revision, deleting, spec), (), ())
+};
+using DesiredNetwork = Desired<NetworkSpec>;
+using DesiredVolume = Desired<VolumeSpec>;
+using DesiredImage = Desired<ImageSpec>;
+
+struct DesiredWorkspace : Desired<WorkspaceSpec> {
+    bool running = true;
+    // Restart a container that was started before this time of the host's own clock.
+    std::optional<Timestamp> restart_before;
+    // Part of what the container is made from: another number replaces it.
+    std::int64_t redeploys = 0;
+
+    bool operator==(const DesiredWorkspace&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>), (running, restart_before, redeploys))
+
+// GET /api/agent/desired-state?revision=N: the whole of it, or 304 when N is the newest.
+struct DesiredState {
+    std::int64_t revision = 0;
+    std::vector<DesiredNetwork> networks;
+    std::vector<DesiredVolume> volumes;
+    std::vector<DesiredImage> images;
+    std::vector<DesiredWorkspace> workspaces;
+
+    bool operator==(const DesiredState&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(DesiredState, (), (revision, networks, volumes, images, workspaces))
+
+// One resource's news. The newest replaces all before it.
+struct StatusReport {
+    Kind kind = Kind::workspace;
+    std::string id;
+    std::int64_t revision = 0;  // of the resource that this is about
+    State status = State::pending;
+    std::vector<Message> messages;
+    json::object observed;  // what the engine tells: container id, addresses, ports, exit code…
+
+    static constexpr std::array kRequired{std::string_view{"kind"}, std::string_view{"id"},
+                                          std::string_view{"status"}};
+    bool operator==(const StatusReport&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(StatusReport, (), (kind, id, revision, status, messages, observed))
+
+// POST /api/agent/status: a batch, oldest first. Idempotent. Reports about resources that the server
+// no longer knows are ignored.
+struct StatusRequest {
+    std::vector<StatusReport> reports;
+
+    static constexpr std::array kRequired{std::string_view{"reports"}};
+};
+BOOST_DESCRIBE_STRUCT(StatusRequest, (), (reports))
+
+// Text frames of GET /api/agent/realtime, both ways.
+enum class ControlType {
+    nudge,       // to the agent: `revision` is wanted now
+    settings,    // to the agent: heartbeat at once, the settings have changed
+    echo,        // either way: answer with echo_reply and the same id
+    echo_reply,
+};
+BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, echo, echo_reply)
+
+struct ControlMessage {
+    ControlType type = ControlType::nudge;
+    std::optional<std::int64_t> revision;
+    std::optional<std::int64_t> id;
+
+    static constexpr std::array kRequired{std::string_view{"type"}};
+};
+BOOST_DESCRIBE_STRUCT(ControlMessage, (), (type, revision, id))
+
+}  // namespace trailer::protocol

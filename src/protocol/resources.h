@@ -1,0 +1,211 @@
+// What a host is to have: workspaces, networks, volumes, images. The shapes of api.md.
+//
+// Times are RFC 3339 UTC, durations integer milliseconds (`_ms`), sizes integer bytes, ids UUIDv7.
+// A member that is missing on the wire keeps the default given here; an empty string or list means
+// "the image's (or the engine's) own".
+#pragma once
+
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "wire/json.h"
+
+namespace trailer::protocol {
+
+namespace json = boost::json;
+
+enum class Kind { workspace, network, volume, image };
+inline constexpr std::array kAllKinds{Kind::workspace, Kind::network, Kind::volume, Kind::image};
+std::string_view title(Kind kind);   // "Workspace": the `kind` of a document
+std::string_view plural(Kind kind);  // "workspaces": the path
+std::string_view noun(Kind kind);    // "workspace": in messages
+std::optional<Kind> kind_from_title(std::string_view title);
+// Also takes the singular and any case, for the command line.
+std::optional<Kind> kind_from_plural(std::string_view plural);
+// Written as its title.
+json::value write_json(const Kind& kind);
+void read_json(wire::Reader& reader, Kind& kind);
+
+// One enum for all kinds; `states_of` tells which a kind may be in.
+enum class State {
+    pending,             // network, volume: not made yet
+    created,             // network, volume
+    build_pending,       // image; workspace that waits for one
+    building,
+    build_finished,
+    build_cancelled,
+    snapshotting,
+    deployment_pending,  // workspace: the host has not begun
+    deploying,           // pulling, creating, replacing
+    starting,
+    running,
+    unhealthy,
+    stopping,
+    stopped,
+    deleting,
+    deleted,             // from agent to server only: the host has removed it
+    error,
+};
+BOOST_DESCRIBE_ENUM(State, pending, created, build_pending, building, build_finished,
+                    build_cancelled, snapshotting, deployment_pending, deploying, starting, running,
+                    unhealthy, stopping, stopped, deleting, deleted, error)
+
+enum class Severity { info, warning, error };
+BOOST_DESCRIBE_ENUM(Severity, info, warning, error)
+
+// What a person reads beside a resource's state: what happened, to what, why, and what to do.
+struct Message {
+    Severity severity = Severity::info;
+    std::string text;
+    Timestamp since{};
+
+    bool operator==(const Message&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Message, (), (severity, text, since))
+
+enum class PortProtocol { tcp, udp, sctp };
+BOOST_DESCRIBE_ENUM(PortProtocol, tcp, udp, sctp)
+
+struct Port {
+    std::uint16_t host = 0;       // 0: the engine picks a free one
+    std::uint16_t container = 0;  // 1 to 65535
+    PortProtocol protocol = PortProtocol::tcp;
+    std::string address;          // of the host to bind; empty: all
+
+    static constexpr std::array kRequired{std::string_view{"container"}};
+    auto operator<=>(const Port&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Port, (), (host, container, protocol, address))
+
+// Exactly one of `volume` and `bind`.
+struct Mount {
+    std::string volume;  // a Volume's name on the same host
+    std::string bind;    // an absolute path of the host, under one of the agent's allowed roots
+    std::string target;  // an absolute path in the container
+    bool read_only = false;
+
+    static constexpr std::array kRequired{std::string_view{"target"}};
+    auto operator<=>(const Mount&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Mount, (), (volume, bind, target, read_only))
+
+struct NetworkAttachment {
+    std::string network;               // a Network's name on the same host
+    std::vector<std::string> aliases;  // names by which others on it find this workspace
+    std::string ipv4;                  // fixed address; empty: the engine picks
+
+    static constexpr std::array kRequired{std::string_view{"network"}};
+    auto operator<=>(const NetworkAttachment&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(NetworkAttachment, (), (network, aliases, ipv4))
+
+// On the wire: "all", a count, or a list of GPU UUIDs.
+struct Gpus {
+    bool all = false;
+    std::uint32_t count = 0;
+    std::vector<std::string> uuids;
+
+    bool any() const { return all || count > 0 || !uuids.empty(); }
+    bool operator==(const Gpus&) const = default;
+};
+json::value write_json(const Gpus& gpus);
+void read_json(wire::Reader& reader, Gpus& gpus);
+
+// An absent limit: none.
+struct Resources {
+    std::optional<double> cpus;              // in CPUs, e.g. 1.5
+    std::optional<std::int64_t> memory;      // bytes
+    std::optional<std::int64_t> shm_size;    // bytes of /dev/shm
+    std::optional<std::int64_t> pids;
+    std::optional<Gpus> gpus;
+
+    bool operator==(const Resources&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Resources, (), (cpus, memory, shm_size, pids, gpus))
+
+enum class RestartPolicy { no, always, on_failure, unless_stopped };
+BOOST_DESCRIBE_ENUM(RestartPolicy, no, always, on_failure, unless_stopped)
+constexpr bool kebab_case(RestartPolicy) { return true; }
+
+struct HealthCheck {
+    std::vector<std::string> command;  // executed directly, without a shell
+    std::int64_t interval_ms = 30'000;
+    std::int64_t timeout_ms = 30'000;
+    std::int64_t start_period_ms = 0;
+    std::int64_t retries = 3;
+
+    static constexpr std::array kRequired{std::string_view{"command"}};
+    bool operator==(const HealthCheck&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(HealthCheck, (), (command, interval_ms, timeout_ms, start_period_ms, retries))
+
+struct WorkspaceSpec {
+    std::string image;  // an Image's name on the same host, or a reference
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::vector<Port> ports;
+    std::vector<Mount> mounts;
+    std::vector<NetworkAttachment> networks;
+    Resources resources;
+    RestartPolicy restart = RestartPolicy::unless_stopped;
+    std::optional<HealthCheck> health_check;
+    std::map<std::string, std::string> labels;
+
+    static constexpr std::array kRequired{std::string_view{"image"}};
+    bool operator==(const WorkspaceSpec&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(WorkspaceSpec, (),
+                      (image, command, env, ports, mounts, networks, resources, restart,
+                       health_check, labels))
+
+enum class NetworkDriver { bridge, macvlan };
+BOOST_DESCRIBE_ENUM(NetworkDriver, bridge, macvlan)
+
+// Fixed once created.
+struct NetworkSpec {
+    NetworkDriver driver = NetworkDriver::bridge;
+    std::string subnet;    // CIDR; empty: the engine picks (bridge only)
+    std::string gateway;   // inside the subnet
+    std::string ip_range;  // CIDR inside the subnet
+    std::string parent;    // macvlan: an interface of the host
+    bool internal = false;
+    std::map<std::string, std::string> labels;
+
+    bool operator==(const NetworkSpec&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(NetworkSpec, (), (driver, subnet, gateway, ip_range, parent, internal, labels))
+
+// Fixed once created.
+struct VolumeSpec {
+    std::string driver = "local";
+    std::map<std::string, std::string> driver_options;
+    std::map<std::string, std::string> labels;
+
+    bool operator==(const VolumeSpec&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(VolumeSpec, (), (driver, driver_options, labels))
+
+// Built on the host from `dockerfile`, or, without one, pulled.
+struct ImageSpec {
+    std::string reference;   // "tools:1"
+    std::string dockerfile;  // its text
+    std::map<std::string, std::string> build_args;
+    bool pull = false;       // force-pull the base (or the image itself)
+    bool push = false;       // after a build
+
+    static constexpr std::array kRequired{std::string_view{"reference"}};
+    bool operator==(const ImageSpec&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ImageSpec, (), (reference, dockerfile, build_args, pull, push))
+
+}  // namespace trailer::protocol

@@ -1,0 +1,61 @@
+// Keeps a host as it is wanted: observes the engine, plans, executes, reports. Level-triggered: a new
+// desired state, an event of the engine or a retry's time wakes it; it looks at how things are, and
+// brings them closer. Killed at any instant, it goes on from what it observes.
+//
+// One thread. The runtime and the sink outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "aio/task.h"
+#include "protocol/agent.h"
+#include "runtime/runtime.h"
+
+namespace trailer::reconcile {
+
+// What this host allows, from the agent's own configuration file.
+struct Bounds {
+    bool allow_privileged = false;
+    bool allow_host_network = false;
+    std::vector<std::string> allowed_bind_roots;
+    std::vector<std::string> allowed_devices;
+    std::vector<std::string> allowed_capabilities;
+};
+
+struct Options {
+    Bounds bounds;
+    std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
+    // The agent's own container, when it runs in one: never touched, whatever it is labelled.
+    std::string own_container_id;
+};
+
+class Reconciler {
+  public:
+    // Called for each resource's news, in order per resource; must not block.
+    using Sink = std::function<void(protocol::StatusReport)>;
+
+    Reconciler(runtime::ContainerRuntime& runtime, Options options, Sink sink);
+    ~Reconciler();
+
+    // Takes effect at once; steps under way end first. What a newer state no longer wants is not begun.
+    void set_desired(protocol::DesiredState desired);
+    void set_settings(const protocol::HostSettings& settings);  // time limits
+    // A disabled host is left as it is: steps under way end, none is begun.
+    void set_enabled(bool enabled);
+    // Sends the newest report of every resource to the sink again (a server that may have missed some).
+    void report_all();
+
+    // Runs until cancelled: watches the engine and works. Reconnects to the engine by itself.
+    Task<> run();
+
+    const protocol::Condition& engine() const;     // does the engine answer
+    const protocol::Condition& reconcile() const;  // is everything as wanted, or what failed
+    std::int64_t revision_applied() const;         // the newest revision that is fully in force
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace trailer::reconcile

@@ -1,0 +1,266 @@
+// ContainerRuntime: what Trailer asks of a container engine, in the product's terms. Abstract because
+// the engine is pluggable (product.md, row A13) and so that reconcile is tested without one
+// (fake_runtime.h, held to the real engine by runtime_contract_test).
+//
+// Threads: every call from the one thread that runs the executor; several may be under way at once.
+// Errors: Error with kind not_found (no such object), conflict (a name or port that is taken, an object
+// in use), invalid (the engine refuses the spec), unavailable (the engine does not answer: may pass),
+// timeout. Messages carry the engine's own words. Every call is cancellable and has a deadline of its
+// own: Options::deadline, but for pull and build, which are told theirs.
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aio/deadline.h"
+#include "aio/task.h"
+#include "base/time.h"
+#include "protocol/resources.h"
+
+namespace trailer::runtime {
+
+using Labels = std::map<std::string, std::string>;
+
+// Every object that Trailer makes carries these; an object without kManaged is never touched.
+namespace label {
+inline constexpr const char* kManaged = "dev.trailer.managed";     // "true"
+inline constexpr const char* kId = "dev.trailer.id";               // the resource's id
+inline constexpr const char* kName = "dev.trailer.name";           // the resource's name
+inline constexpr const char* kSpecHash = "dev.trailer.spec-hash";  // of what can't change in place
+inline constexpr const char* kSpec = "dev.trailer.spec";           // the same as JSON, to explain
+}  // namespace label
+
+struct Info {
+    std::string name;  // "docker", "podman"
+    std::string version;
+    std::string api_version;
+    std::string id;  // the engine's own, stable across restarts
+    std::string os;
+    std::string architecture;
+    std::string kernel;
+    std::string storage_driver;
+    int cgroup_version = 0;
+    std::int64_t cpus = 0;
+    std::int64_t memory_total = 0;  // bytes
+    std::string root_directory;
+
+    bool operator==(const Info&) const = default;
+};
+
+// A container's attachment to a network, wanted or seen.
+struct Attachment {
+    std::string network;               // the network's name
+    std::vector<std::string> aliases;  // seen: without those that the engine adds itself
+    std::string ipv4;                  // wanted: empty = the engine picks
+    std::string ipv4_seen;             // seen: the address in force while running
+    std::string network_id;            // seen
+
+    bool operator==(const Attachment&) const = default;
+};
+
+// Limits that the engine can change while the container runs.
+struct Limits {
+    std::int64_t nano_cpus = 0;  // billionths of a CPU; 0: none
+    std::int64_t memory = 0;     // bytes; 0: none
+    std::int64_t pids = 0;       // 0: none
+
+    bool operator==(const Limits&) const = default;
+};
+
+struct ContainerMount {
+    enum class Type { volume, bind };
+    Type type = Type::volume;
+    std::string source;  // the volume's name, or the host's path
+    std::string target;
+    bool read_only = false;
+
+    bool operator==(const ContainerMount&) const = default;
+};
+
+// What a container is to be made from.
+struct ContainerSpec {
+    std::string name;
+    std::string image;  // reference or id
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::vector<protocol::Port> ports;
+    std::vector<ContainerMount> mounts;
+    std::vector<Attachment> networks;  // none: the engine's default bridge
+    std::int64_t shm_size = 0;         // bytes; 0: the engine's default
+    std::optional<protocol::Gpus> gpus;
+    Limits limits;
+    protocol::RestartPolicy restart = protocol::RestartPolicy::unless_stopped;
+    std::optional<protocol::HealthCheck> health_check;
+    std::string hostname;  // empty: the engine's choice
+    Labels labels;
+
+    bool operator==(const ContainerSpec&) const = default;
+};
+
+enum class ContainerState { created, running, paused, restarting, removing, exited, dead };
+enum class ContainerHealth { none, starting, healthy, unhealthy };
+
+// A container as the engine sees it now.
+struct Container {
+    std::string id;
+    std::string name;  // without the leading '/'
+    std::string image;     // as it was asked for
+    std::string image_id;  // "sha256:…"
+    Labels labels;
+    ContainerState state = ContainerState::created;
+    ContainerHealth health = ContainerHealth::none;
+    std::string health_output;  // of the last failing probe
+    int exit_code = 0;
+    bool oom_killed = false;
+    std::string error;  // why the engine could not start it
+    Timestamp created{};
+    std::optional<Timestamp> started;
+    std::optional<Timestamp> finished;
+    int restarts = 0;
+    Limits limits;
+    protocol::RestartPolicy restart = protocol::RestartPolicy::no;
+    std::vector<Attachment> networks;
+    std::vector<protocol::Port> ports;  // published; host filled in while running
+
+    bool operator==(const Container&) const = default;
+};
+
+struct NetworkSpec {
+    std::string name;
+    std::string driver = "bridge";
+    std::string subnet;
+    std::string gateway;
+    std::string ip_range;
+    std::string parent;  // macvlan
+    bool internal = false;
+    Labels labels;
+
+    bool operator==(const NetworkSpec&) const = default;
+};
+
+struct Network {
+    std::string id;
+    std::string name;
+    std::string driver;
+    std::string subnet;   // in force
+    std::string gateway;  // in force
+    bool internal = false;
+    Labels labels;
+
+    bool operator==(const Network&) const = default;
+};
+
+struct VolumeSpec {
+    std::string name;
+    std::string driver = "local";
+    std::map<std::string, std::string> driver_options;
+    Labels labels;
+
+    bool operator==(const VolumeSpec&) const = default;
+};
+
+struct Volume {
+    std::string name;
+    std::string driver;
+    std::string mountpoint;
+    Labels labels;
+
+    bool operator==(const Volume&) const = default;
+};
+
+struct Image {
+    std::string id;
+    std::vector<std::string> references;  // "tools:1"
+    Labels labels;
+    std::int64_t size = 0;  // bytes
+
+    bool operator==(const Image&) const = default;
+};
+
+struct BuildSpec {
+    std::string reference;
+    std::string dockerfile;  // its text
+    std::map<std::string, std::string> build_args;
+    bool pull = false;
+    Labels labels;
+};
+
+// Told that something happened, so that the observed state can be looked at again.
+struct Event {
+    enum class Type {
+        container,
+        network,
+        volume,
+        image,
+        gap,  // the stream was (re)opened: events may have been missed, list everything
+    };
+    Type type = Type::gap;
+    std::string action;  // "die", "rename", "destroy", "connect", …
+    std::string id;      // of the container, network or image; the volume's name
+    std::string name;
+    Labels labels;       // where the engine tells them (containers)
+};
+
+// A line of a pull's or a build's progress, for people.
+using Progress = std::function<void(std::string_view line)>;
+
+class ContainerRuntime {
+  public:
+    virtual ~ContainerRuntime() = default;
+
+    virtual Task<Info> info() = 0;
+
+    // Those that carry `label` = kManaged: "true". A volume or network is found by name whoever made
+    // it, to tell a clash.
+    virtual Task<std::vector<Container>> list_containers() = 0;
+    virtual Task<std::optional<Container>> find_container(std::string id_or_name) = 0;
+    virtual Task<std::vector<Network>> list_networks() = 0;
+    virtual Task<std::optional<Network>> find_network(std::string id_or_name) = 0;
+    virtual Task<std::vector<Volume>> list_volumes() = 0;
+    virtual Task<std::optional<Volume>> find_volume(std::string name) = 0;
+    virtual Task<std::vector<Image>> list_images() = 0;
+    virtual Task<std::optional<Image>> find_image(std::string id_or_reference) = 0;
+
+    // Returns the new container's id. It is attached to all its networks and not started. A failure
+    // leaves nothing behind.
+    virtual Task<std::string> create_container(ContainerSpec spec) = 0;
+    virtual Task<> start_container(std::string id) = 0;  // no-op when it runs
+    // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
+    virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
+    virtual Task<> rename_container(std::string id, std::string name) = 0;
+    virtual Task<> update_container(std::string id, Limits limits, protocol::RestartPolicy restart) = 0;
+    // With its anonymous volumes, never with named ones; running or not. No-op when it is not there.
+    virtual Task<> remove_container(std::string id) = 0;
+
+    virtual Task<> connect_network(std::string container_id, Attachment attachment) = 0;
+    virtual Task<> disconnect_network(std::string container_id, std::string network) = 0;
+
+    // Throws conflict when a network of that name is there. Returns its id.
+    virtual Task<std::string> create_network(NetworkSpec spec) = 0;
+    // By id. conflict while containers are attached; no-op when it is not there.
+    virtual Task<> remove_network(std::string id) = 0;
+
+    // Throws conflict when a volume of that name is there and is not labelled with the same kId.
+    virtual Task<> create_volume(VolumeSpec spec) = 0;
+    // conflict while in use; no-op when it is not there.
+    virtual Task<> remove_volume(std::string name) = 0;
+
+    virtual Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) = 0;
+    // Returns the image's id. A failing step throws with its command and the end of its output.
+    virtual Task<std::string> build_image(BuildSpec spec, aio::Deadline deadline, Progress progress) = 0;
+    // By reference; no-op when it is not there; conflict while in use.
+    virtual Task<> remove_image(std::string reference) = 0;
+
+    // Calls `sink` for each event, first with a gap, until cancelled or until the stream breaks (then
+    // it throws; the caller waits and calls again).
+    virtual Task<> watch(std::function<void(Event)> sink) = 0;
+};
+
+}  // namespace trailer::runtime
