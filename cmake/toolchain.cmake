@@ -2,6 +2,7 @@
 # targets that are compiled with exactly the same flags.
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
                     -Wunused -Woverloaded-virtual -Wimplicit-fallthrough
+                    -Wno-missing-field-initializers -Wno-missing-designated-field-initializers
                     -ffunction-sections -fdata-sections -fno-omit-frame-pointer)
 add_compile_options("$<$<BOOL:${TRAILER_WERROR}>:-Werror>")
 add_link_options(-fuse-ld=mold -Wl,--gc-sections)

@@ -1,10 +1,9 @@
-// Threads for work that blocks (the database, argon2id, reading /proc): a coroutine awaits the result
-// on its own executor.
+// Threads for work that blocks (the database, argon2id, reading /proc): a coroutine awaits the
+// result on its own executor.
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
-
 #include <optional>
 #include <type_traits>
 
@@ -23,8 +22,8 @@ class BlockingPool {
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
 
-    // Runs `work` on a thread of the pool; gives what it returns or throws what it throws, back on the
-    // caller's executor. Work that has begun is not cut short by a cancellation.
+    // Runs `work` on a thread of the pool; gives what it returns or throws what it throws, back on
+    // the caller's executor. Work that has begun is not cut short by a cancellation.
     template <typename Work, typename R = std::invoke_result_t<Work&>>
     Task<R> run(Work work) {
         if constexpr (std::is_void_v<R>) {

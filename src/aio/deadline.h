@@ -1,5 +1,5 @@
-// A point on the steady clock by which a call must have ended; passed down by value, so that a child
-// can't outlast its parent.
+// A point on the steady clock by which a call must have ended; passed down by value, so that a
+// child can't outlast its parent.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,8 @@ struct Deadline {
     }
     bool passed() const { return std::chrono::steady_clock::now() >= at; }
     std::chrono::milliseconds left() const {
-        return std::max(std::chrono::milliseconds{0},
-                        std::chrono::ceil<std::chrono::milliseconds>(at - std::chrono::steady_clock::now()));
+        return std::max(std::chrono::milliseconds{0}, std::chrono::ceil<std::chrono::milliseconds>(
+                                                          at - std::chrono::steady_clock::now()));
     }
 };
 

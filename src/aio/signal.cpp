@@ -7,8 +7,8 @@
 namespace trailer::aio {
 namespace {
 
-// Both a notify() and a cancellation of the caller end the timer's wait with operation_aborted; only
-// the second is an exception.
+// Both a notify() and a cancellation of the caller end the timer's wait with operation_aborted;
+// only the second is an exception.
 Task<> wait_on(asio::steady_timer& timer, const bool& pending) {
     const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
     if (error && !pending) throw boost::system::system_error(error);

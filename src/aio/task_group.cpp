@@ -3,7 +3,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-
 #include <cassert>
 
 namespace trailer::aio {
@@ -11,15 +10,18 @@ namespace trailer::aio {
 TaskGroup::TaskGroup(asio::any_io_executor executor)
     : executor_(std::move(executor)), idle_(executor_) {}
 
-TaskGroup::~TaskGroup() { assert(children_.empty() && "join() a TaskGroup before it goes"); }
+TaskGroup::~TaskGroup() {
+    assert(children_.empty() && "join() a TaskGroup before it goes");
+}
 
 void TaskGroup::spawn(Task<> task) {
     if (cancelled_) return;
     const auto child = children_.emplace(children_.end());
-    asio::co_spawn(executor_, std::move(task),
-                   asio::bind_cancellation_slot(
-                       child->stop.slot(),
-                       [this, child](std::exception_ptr error) { ended(child, std::move(error)); }));
+    asio::co_spawn(
+        executor_, std::move(task),
+        asio::bind_cancellation_slot(child->stop.slot(), [this, child](std::exception_ptr error) {
+            ended(child, std::move(error));
+        }));
 }
 
 void TaskGroup::cancel() {

@@ -1,16 +1,16 @@
 // Children that cannot outlive their parent.
 //
-// The first child that throws cancels its siblings, and join() rethrows what it threw. A parent that
-// is itself cancelled in join() cancels its children and still awaits them all. Cancelling ends a
-// child by an exception (aio::is_cancellation) at its next suspension.
+// The first child that throws cancels its siblings, and join() rethrows what it threw. A parent
+// that is itself cancelled in join() cancels its children and still awaits them all. Cancelling
+// ends a child by an exception (aio::is_cancellation) at its next suspension.
 //
-// Used from the one thread that runs its executor. join() must have returned before it is destroyed.
+// Used from the one thread that runs its executor. join() must have returned before it is
+// destroyed.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <exception>
 #include <list>
 #include <string>

@@ -19,7 +19,9 @@ const unsigned char* bytes(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+unsigned char* bytes(std::string& text) {
+    return reinterpret_cast<unsigned char*>(text.data());
+}
 
 std::string encode(std::string_view data, int variant) {
     std::string text(sodium_base64_encoded_len(data.size(), variant), '\0');
@@ -49,7 +51,9 @@ Bytes random_bytes(std::size_t count) {
     return data;
 }
 
-std::string random_token(std::size_t count) { return to_base64url(random_bytes(count)); }
+std::string random_token(std::size_t count) {
+    return to_base64url(random_bytes(count));
+}
 
 Bytes sha256(std::string_view data) {
     Bytes digest(crypto_hash_sha256_BYTES, '\0');
@@ -95,9 +99,9 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 
 std::string hash_password(std::string_view password) {
     std::string hash(crypto_pwhash_STRBYTES, '\0');
-    if (crypto_pwhash_str_alg(hash.data(), password.data(), password.size(),
-                              crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE,
-                              crypto_pwhash_ALG_ARGON2ID13) != 0) {
+    if (crypto_pwhash_str_alg(
+            hash.data(), password.data(), password.size(), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+            crypto_pwhash_MEMLIMIT_INTERACTIVE, crypto_pwhash_ALG_ARGON2ID13) != 0) {
         throw Error(ErrorKind::unavailable, "hashing a password: not enough memory (64 MiB)");
     }
     hash.resize(hash.find('\0'));
@@ -124,10 +128,11 @@ SigningKey SigningKey::load_or_create(const std::filesystem::path& file) {
         return key;
     }
     if ((status.st_mode & 077) != 0) {
-        throw Error(ErrorKind::forbidden,
-                    "{}: the key can be read by others (mode {:o}); make it private with chmod 600, "
-                    "or delete it and have the host approved again",
-                    file.string(), status.st_mode & 0777);
+        throw Error(
+            ErrorKind::forbidden,
+            "{}: the key can be read by others (mode {:o}); make it private with chmod 600, "
+            "or delete it and have the host approved again",
+            file.string(), status.st_mode & 0777);
     }
     auto text = read_file(file);
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
@@ -138,10 +143,11 @@ SigningKey SigningKey::load_or_create(const std::filesystem::path& file) {
         seed.clear();
     }
     if (seed.size() != crypto_sign_SEEDBYTES) {
-        throw Error(ErrorKind::invalid,
-                    "{}: not an agent key (expected 43 letters of base64url); restore it, or delete "
-                    "it and have the host approved again",
-                    file.string());
+        throw Error(
+            ErrorKind::invalid,
+            "{}: not an agent key (expected 43 letters of base64url); restore it, or delete "
+            "it and have the host approved again",
+            file.string());
     }
     SigningKey key;
     crypto_sign_seed_keypair(key.public_.data(), key.secret_.data(), bytes(seed));

@@ -1,6 +1,6 @@
 // Random values, digests, keys and password hashes: a thin, typed layer over libsodium. No
-// cryptography of our own. Every function may be called from any thread; argon2id is meant to be slow
-// (tens of milliseconds, 64 MiB): call it on a blocking pool.
+// cryptography of our own. Every function may be called from any thread; argon2id is meant to be
+// slow (tens of milliseconds, 64 MiB): call it on a blocking pool.
 #pragma once
 
 #include <array>
@@ -15,14 +15,15 @@ using Bytes = std::string;
 
 Bytes random_bytes(std::size_t count);
 
-// `count` random bytes as base64url without padding (RFC 4648, section 5): 32 bytes give 43 letters.
+// `count` random bytes as base64url without padding (RFC 4648, section 5): 32 bytes give 43
+// letters.
 std::string random_token(std::size_t count = 32);
 
 Bytes sha256(std::string_view data);
 Bytes hmac_sha256(std::string_view key, std::string_view message);  // RFC 2104
 
-std::string to_hex(std::string_view bytes);  // lower case
-std::string to_base64(std::string_view bytes);  // RFC 4648 section 4, with padding
+std::string to_hex(std::string_view bytes);        // lower case
+std::string to_base64(std::string_view bytes);     // RFC 4648 section 4, with padding
 std::string to_base64url(std::string_view bytes);  // section 5, without padding
 // Both throw InvalidInput with an empty pointer.
 Bytes from_base64(std::string_view text);
@@ -40,11 +41,11 @@ class SigningKey {
   public:
     static SigningKey generate();
 
-    // Reads the key from `file`, or makes one and writes it there (0600, atomically). Refuses a file
-    // that others can read, or that holds something else.
+    // Reads the key from `file`, or makes one and writes it there (0600, atomically). Refuses a
+    // file that others can read, or that holds something else.
     static SigningKey load_or_create(const std::filesystem::path& file);
 
-    std::string public_key() const;  // base64url, 43 letters
+    std::string public_key() const;                    // base64url, 43 letters
     std::string sign(std::string_view message) const;  // base64url, 86 letters
 
   private:

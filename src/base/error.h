@@ -70,7 +70,8 @@ class InvalidInput : public Error {
     std::vector<FieldError> errors_;
 };
 
-// The message of `error`, followed by those of the exceptions nested in it: "doing x: cause: cause".
+// The message of `error`, followed by those of the exceptions nested in it: "doing x: cause:
+// cause".
 std::string describe(const std::exception& error);
 std::string describe(const std::exception_ptr& error);
 

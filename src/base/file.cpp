@@ -64,7 +64,8 @@ void write_file_atomically(const std::filesystem::path& file, std::string_view c
     make_private_directories(file.parent_path());
     const std::filesystem::path beside = file.string() + "." + to_hex(random_bytes(6)) + ".tmp";
     {
-        const Descriptor output(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+        const Descriptor output(
+            ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
         if (output.get() < 0) fail("writing", beside, errno);
         const auto abandon = [&](int error) {
             ::unlink(beside.c_str());
@@ -86,8 +87,8 @@ void write_file_atomically(const std::filesystem::path& file, std::string_view c
         ::unlink(beside.c_str());
         fail("replacing", file, error);
     }
-    const Descriptor directory(
-        ::open(file.has_parent_path() ? file.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Descriptor directory(::open(file.has_parent_path() ? file.parent_path().c_str() : ".",
+                                      O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (directory.get() >= 0) ::fsync(directory.get());
 }
 

@@ -27,7 +27,8 @@ std::uint64_t next_tick() {
 std::string new_id() {
     const auto tick = next_tick();
     auto raw = random_bytes(16);
-    for (int i = 0; i < 6; ++i) raw[static_cast<std::size_t>(i)] = static_cast<char>(tick >> (52 - 8 * i));
+    for (int i = 0; i < 6; ++i)
+        raw[static_cast<std::size_t>(i)] = static_cast<char>(tick >> (52 - 8 * i));
     raw[6] = static_cast<char>(0x70 | ((tick >> 8) & 0x0f));
     raw[7] = static_cast<char>(tick);
     raw[8] = static_cast<char>(0x80 | (raw[8] & 0x3f));
@@ -40,7 +41,8 @@ bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const bool hex = std::string_view("0123456789abcdefABCDEF").find(text[i]) != std::string_view::npos;
+        const bool hex =
+            std::string_view("0123456789abcdefABCDEF").find(text[i]) != std::string_view::npos;
         if (dash ? text[i] != '-' : !hex) return false;
     }
     return true;

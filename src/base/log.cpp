@@ -19,10 +19,14 @@ constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
 
 spdlog::level::level_enum translate(Level level) {
     switch (level) {
-        case Level::debug: return spdlog::level::debug;
-        case Level::info: return spdlog::level::info;
-        case Level::warning: return spdlog::level::warn;
-        case Level::error: return spdlog::level::err;
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warning:
+            return spdlog::level::warn;
+        case Level::error:
+            return spdlog::level::err;
     }
     return spdlog::level::info;
 }
@@ -90,7 +94,8 @@ class Sinks {
     void remove_leftovers() {
         const auto each = max_total_bytes_ / (kPredecessors + 1);
         for (std::size_t i = 0; i < 100; ++i) {
-            const auto file = directory_ / (i == 0 ? name_ + ".log" : fmt::format("{}.{}.log", name_, i));
+            const auto file =
+                directory_ / (i == 0 ? name_ + ".log" : fmt::format("{}.{}.log", name_, i));
             std::error_code error;
             const auto size = std::filesystem::file_size(file, error);
             if (!error && (i > kPredecessors || size > each)) std::filesystem::remove(file, error);
@@ -130,10 +135,20 @@ void open(const std::filesystem::path& directory, std::string_view name,
     sinks().open(directory, std::string(name), max_total_bytes);
 }
 
-void reopen() { sinks().reopen(); }
-void set_level(Level level) { threshold = level; }
-void set_stderr(bool enabled) { sinks().set_stderr(enabled); }
-bool enabled(Level level) { return level >= threshold.load(std::memory_order_relaxed); }
-void write(Level level, std::string_view message) { sinks().write(level, message); }
+void reopen() {
+    sinks().reopen();
+}
+void set_level(Level level) {
+    threshold = level;
+}
+void set_stderr(bool enabled) {
+    sinks().set_stderr(enabled);
+}
+bool enabled(Level level) {
+    return level >= threshold.load(std::memory_order_relaxed);
+}
+void write(Level level, std::string_view message) {
+    sinks().write(level, message);
+}
 
 }  // namespace trailer::log

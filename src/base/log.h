@@ -17,8 +17,8 @@ enum class Level { debug, info, warning, error };
 
 // Opens (or opens anew) the files. `max_total_bytes` bounds all files of `name` in `directory`
 // together, across restarts: name.log and its predecessors name.1.log, name.2.log, … of which the
-// oldest goes first. A disk that is full or a directory that can't be written loses lines, says so on
-// standard error at most once a minute, and never stops the caller.
+// oldest goes first. A disk that is full or a directory that can't be written loses lines, says so
+// on standard error at most once a minute, and never stops the caller.
 void open(const std::filesystem::path& directory, std::string_view name,
           std::uint64_t max_total_bytes);
 

@@ -8,7 +8,9 @@ namespace trailer {
 
 using namespace std::chrono;
 
-Timestamp now() { return time_point_cast<milliseconds>(system_clock::now()); }
+Timestamp now() {
+    return time_point_cast<milliseconds>(system_clock::now());
+}
 
 std::string format_rfc3339(Timestamp time) {
     const auto day = floor<days>(time);
@@ -22,8 +24,9 @@ std::string format_rfc3339(Timestamp time) {
 
 Timestamp parse_rfc3339(std::string_view text) {
     const auto fail = [&]() -> InvalidInput {
-        return {"", fmt::format("expected an RFC 3339 time such as 2026-11-23T09:30:00Z, got \"{}\"",
-                                text.substr(0, 64))};
+        return {"",
+                fmt::format("expected an RFC 3339 time such as 2026-11-23T09:30:00Z, got \"{}\"",
+                            text.substr(0, 64))};
     };
     const auto number = [&](std::size_t from, std::size_t length) {
         int value = 0;

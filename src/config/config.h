@@ -1,8 +1,8 @@
 // Flags and a flat YAML file -> one Config value. product.md, rows A10 and A11 and the flag table.
 //
-// Flags win over the file, the file over the defaults; no environment variable binds a flag. A key of
-// the file is the flag's name with '_'. A missing file is created with the values in force (0600,
-// atomically). An unknown key or a wrong type is refused with file, line and column.
+// Flags win over the file, the file over the defaults; no environment variable binds a flag. A key
+// of the file is the flag's name with '_'. A missing file is created with the values in force
+// (0600, atomically). An unknown key or a wrong type is refused with file, line and column.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,7 @@ class Headers {
 // A query's parameters, decoded, in their order.
 class Query {
   public:
-    static Query parse(std::string_view text);  // without '?'
+    static Query parse(std::string_view text);                     // without '?'
     std::optional<std::string> find(std::string_view name) const;  // the first
     std::vector<std::string> all(std::string_view name) const;
     auto begin() const { return parameters_.begin(); }
@@ -75,7 +75,8 @@ struct Endpoint {
     std::string path;    // of the unix socket
     std::string prefix;  // of every target, without a trailing '/'
 
-    static Endpoint parse(std::string_view text);  // throws InvalidInput that says what was expected
+    static Endpoint parse(
+        std::string_view text);  // throws InvalidInput that says what was expected
     std::string to_string() const;
     bool operator==(const Endpoint&) const = default;
 };

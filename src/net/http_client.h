@@ -1,15 +1,14 @@
 // An HTTP/1.1 client for one endpoint: keeps connections and uses them again.
 //
 // One thread. Several calls may be under way, each on a connection of its own, at most
-// max_connections; more wait their turn. Errors: Error with kind unavailable (can't connect, connection
-// broke), timeout, too_large (the body is over its bound), each naming the endpoint and the target. A
-// status of 4xx or 5xx is an answer, not an error. An idempotent request (GET, HEAD, PUT, DELETE) that
-// meets a connection which the peer closed while it was idle is sent once more; so is any request of
-// which nothing was sent.
+// max_connections; more wait their turn. Errors: Error with kind unavailable (can't connect,
+// connection broke), timeout, too_large (the body is over its bound), each naming the endpoint and
+// the target. A status of 4xx or 5xx is an answer, not an error. An idempotent request (GET, HEAD,
+// PUT, DELETE) that meets a connection which the peer closed while it was idle is sent once more;
+// so is any request of which nothing was sent.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,10 +22,10 @@ namespace trailer::net {
 
 struct ClientOptions {
     std::size_t max_connections = 16;
-    std::size_t max_body = 64 << 20;               // of an answer that is read whole
+    std::size_t max_body = 64 << 20;  // of an answer that is read whole
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds idle_timeout{30'000};  // of a kept connection
-    std::string ca_file;  // TLS: trusted roots; empty: the system's
+    std::string ca_file;                             // TLS: trusted roots; empty: the system's
 };
 
 // An answer whose body arrives piece by piece. Dropping it closes its connection.
@@ -61,8 +60,8 @@ class HttpClient {
     Task<Response> request(Request request, aio::Deadline deadline);
     // The head by the deadline; reading the body has none.
     Task<std::unique_ptr<ResponseStream>> open(Request request, aio::Deadline deadline);
-    // Sends with "Connection: Upgrade"; a connection of its own. Throws Error(unavailable) with status
-    // and body when the peer answers neither 101 nor 200.
+    // Sends with "Connection: Upgrade"; a connection of its own. Throws Error(unavailable) with
+    // status and body when the peer answers neither 101 nor 200.
     Task<std::unique_ptr<ByteStream>> upgrade(Request request, aio::Deadline deadline);
     // A connection of its own. An answer that is not 101 throws Error: unauthenticated for 401,
     // forbidden for 403, not_found for 404, unavailable otherwise.

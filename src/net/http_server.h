@@ -5,7 +5,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,22 +17,24 @@ namespace trailer::net {
 
 struct ServerOptions {
     std::string address = "127.0.0.1";
-    std::uint16_t port = 8090;         // 0: any free one, see HttpServer::port()
-    std::size_t max_head = 16 << 10;   // 431 beyond
-    std::size_t max_body = 1 << 20;    // of read_body(); 413 beyond
+    std::uint16_t port = 8090;             // 0: any free one, see HttpServer::port()
+    std::size_t max_head = 16 << 10;       // 431 beyond
+    std::size_t max_body = 1 << 20;        // of read_body(); 413 beyond
     std::size_t max_connections = 20'000;  // beyond: accepted and closed with 503
-    std::chrono::milliseconds head_timeout{15'000};   // from the first byte of a head to its end; 408
+    std::chrono::milliseconds head_timeout{
+        15'000};  // from the first byte of a head to its end; 408
     std::chrono::milliseconds body_timeout{60'000};   // 408
     std::chrono::milliseconds write_timeout{60'000};  // a client that does not read is dropped
     std::chrono::milliseconds idle_timeout{75'000};   // between requests
 };
 
-// Writes a body piece by piece (chunked). Dropping it without finish() breaks the connection, so that
-// the client sees that the body is not whole.
+// Writes a body piece by piece (chunked). Dropping it without finish() breaks the connection, so
+// that the client sees that the body is not whole.
 class ResponseWriter {
   public:
     virtual ~ResponseWriter() = default;
-    // Returns when the piece is handed to the kernel. Throws Error(unavailable) when the client is gone.
+    // Returns when the piece is handed to the kernel. Throws Error(unavailable) when the client is
+    // gone.
     virtual Task<> write(std::string data) = 0;
     virtual Task<> finish() = 0;
 };

@@ -1,7 +1,7 @@
 // One WebSocket connection (RFC 6455), client's or server's.
 //
-// One reader and one writer at a time, which may be different coroutines; several writers take turns
-// inside write(). Pings are answered by read(). One thread.
+// One reader and one writer at a time, which may be different coroutines; several writers take
+// turns inside write(). Pings are answered by read(). One thread.
 #pragma once
 
 #include <chrono>
@@ -23,8 +23,8 @@ class WebSocket {
   public:
     virtual ~WebSocket() = default;
 
-    // The next message; nothing when the peer has closed in good order. Throws Error(unavailable) when
-    // the connection broke or nothing at all came for twice the ping interval.
+    // The next message; nothing when the peer has closed in good order. Throws Error(unavailable)
+    // when the connection broke or nothing at all came for twice the ping interval.
     virtual Task<std::optional<WebSocketMessage>> read() = 0;
     // Returns when the message is handed to the kernel: a slow peer slows its own writer. Throws
     // Error(unavailable).
@@ -38,7 +38,7 @@ class WebSocket {
 };
 
 struct WebSocketOptions {
-    std::size_t max_message = 1 << 20;            // bytes; a larger one ends the connection (1009)
+    std::size_t max_message = 1 << 20;  // bytes; a larger one ends the connection (1009)
     std::chrono::milliseconds ping_interval{7'000};  // a dead peer is found within twice this
 };
 

@@ -1,8 +1,8 @@
 // What an agent and the server tell each other, under /api/agent/.
 //
 // A connection begins with challenge and register: the agent proves its Ed25519 key by signing the
-// server's challenge, and gets a bearer token for the calls that follow. A 401 to any of them means:
-// register again.
+// server's challenge, and gets a bearer token for the calls that follow. A 401 to any of them
+// means: register again.
 #pragma once
 
 #include "protocol/resources.h"
@@ -68,12 +68,12 @@ struct Capabilities {
 };
 BOOST_DESCRIBE_STRUCT(Capabilities, (),
                       (runtime, runtime_version, runtime_api_version, storage_driver, kernel,
-                       cgroup_version, cpus, memory_total, gpus, network_interfaces, allow_privileged,
-                       allow_host_network, allowed_bind_roots, allowed_devices,
+                       cgroup_version, cpus, memory_total, gpus, network_interfaces,
+                       allow_privileged, allow_host_network, allowed_bind_roots, allowed_devices,
                        allowed_capabilities))
 
-// POST /api/agent/register. Refused with 403: "pending approval" (try again later), or with 409 when
-// the token belongs to a host that is bound to another key.
+// POST /api/agent/register. Refused with 403: "pending approval" (try again later), or with 409
+// when the token belongs to a host that is bound to another key.
 struct RegisterRequest {
     std::string registration_token;  // 32 hex letters, derived from the machine ID
     std::string public_key;
@@ -92,8 +92,8 @@ struct RegisterRequest {
         std::string_view{"deployment_name"},    std::string_view{"version"}};
 };
 BOOST_DESCRIBE_STRUCT(RegisterRequest, (),
-                      (registration_token, public_key, challenge, signature, deployment_name, version,
-                       os, architecture, runtime, capabilities))
+                      (registration_token, public_key, challenge, signature, deployment_name,
+                       version, os, architecture, runtime, capabilities))
 
 // `type` members of the problems that register answers with, so that the agent can tell them apart.
 inline constexpr std::string_view kProblemPendingApproval = "urn:trailer:pending-approval";
@@ -121,8 +121,8 @@ struct HostSettings {
     bool operator==(const HostSettings&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(HostSettings, (),
-                      (heartbeat_interval_ms, reconcile_interval_ms, pull_timeout_ms, push_timeout_ms,
-                       build_timeout_ms, metrics, metrics_retention_ms))
+                      (heartbeat_interval_ms, reconcile_interval_ms, pull_timeout_ms,
+                       push_timeout_ms, build_timeout_ms, metrics, metrics_retention_ms))
 
 struct RegisterAnswer {
     std::string host_id;
@@ -167,8 +167,9 @@ struct HostMetrics {
     bool operator==(const HostMetrics&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(HostMetrics, (),
-                      (at, cpus, cpu_percent, memory_total, memory_free, memory_used, disk_read_bytes,
-                       disk_written_bytes, network_received_bytes, network_sent_bytes, processes))
+                      (at, cpus, cpu_percent, memory_total, memory_free, memory_used,
+                       disk_read_bytes, disk_written_bytes, network_received_bytes,
+                       network_sent_bytes, processes))
 
 struct Metrics {
     std::optional<HostMetrics> host;
@@ -179,7 +180,7 @@ BOOST_DESCRIBE_STRUCT(Metrics, (), (host))
 
 // POST /api/agent/heartbeat
 struct HeartbeatRequest {
-    Timestamp clock{};          // the host's, to translate times between the two
+    Timestamp clock{};  // the host's, to translate times between the two
     Condition engine;
     Condition reconcile;
     Metrics metrics;
@@ -207,7 +208,14 @@ struct Desired {
 };
 using DesiredNetwork = Desired<NetworkSpec>;
 using DesiredVolume = Desired<VolumeSpec>;
-using DesiredImage = Desired<ImageSpec>;
+
+struct DesiredImage : Desired<ImageSpec> {
+    // Part of what the image is made from: another number builds (or pulls) it again.
+    std::int64_t rebuilds = 0;
+
+    bool operator==(const DesiredImage&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(DesiredImage, (Desired<ImageSpec>), (rebuilds))
 
 struct DesiredWorkspace : Desired<WorkspaceSpec> {
     bool running = true;
@@ -218,7 +226,8 @@ struct DesiredWorkspace : Desired<WorkspaceSpec> {
 
     bool operator==(const DesiredWorkspace&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>), (running, restart_before, redeploys))
+BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>),
+                      (running, restart_before, redeploys))
 
 // GET /api/agent/desired-state?revision=N: the whole of it, or 304 when N is the newest.
 struct DesiredState {
@@ -247,8 +256,8 @@ struct StatusReport {
 };
 BOOST_DESCRIBE_STRUCT(StatusReport, (), (kind, id, revision, status, messages, observed))
 
-// POST /api/agent/status: a batch, oldest first. Idempotent. Reports about resources that the server
-// no longer knows are ignored.
+// POST /api/agent/status: a batch, oldest first. Idempotent. Reports about resources that the
+// server no longer knows are ignored.
 struct StatusRequest {
     std::vector<StatusReport> reports;
 
@@ -258,9 +267,9 @@ BOOST_DESCRIBE_STRUCT(StatusRequest, (), (reports))
 
 // Text frames of GET /api/agent/realtime, both ways.
 enum class ControlType {
-    nudge,       // to the agent: `revision` is wanted now
-    settings,    // to the agent: heartbeat at once, the settings have changed
-    echo,        // either way: answer with echo_reply and the same id
+    nudge,     // to the agent: `revision` is wanted now
+    settings,  // to the agent: heartbeat at once, the settings have changed
+    echo,      // either way: answer with echo_reply and the same id
     echo_reply,
 };
 BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, echo, echo_reply)

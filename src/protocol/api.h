@@ -30,7 +30,8 @@ struct LoginRequest {
     std::string username;
     std::string password;
 
-    static constexpr std::array kRequired{std::string_view{"username"}, std::string_view{"password"}};
+    static constexpr std::array kRequired{std::string_view{"username"},
+                                          std::string_view{"password"}};
 };
 BOOST_DESCRIBE_STRUCT(LoginRequest, (), (username, password))
 
@@ -101,7 +102,7 @@ struct HostView {
     std::string fingerprint;  // of the key that is bound, or that waits for approval
     std::string address;      // where the agent connects from
     std::optional<IdentityConflict> identity_conflict;
-    Metrics metrics;  // the latest
+    Metrics metrics;                    // the latest
     std::int64_t revision = 0;          // wanted
     std::int64_t revision_applied = 0;  // told by the last heartbeat
     Timestamp created{};
@@ -118,7 +119,7 @@ struct ResourceView {
     Kind kind = Kind::workspace;
     std::string id;
     std::string name;
-    std::string host;     // its name
+    std::string host;  // its name
     std::string host_id;
     std::optional<bool> running;
     json::object spec;

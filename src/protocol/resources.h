@@ -5,10 +5,9 @@
 // "the image's (or the engine's) own".
 #pragma once
 
+#include <array>
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
-
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -38,9 +37,9 @@ void read_json(wire::Reader& reader, Kind& kind);
 
 // One enum for all kinds; `states_of` tells which a kind may be in.
 enum class State {
-    pending,             // network, volume: not made yet
-    created,             // network, volume
-    build_pending,       // image; workspace that waits for one
+    pending,        // network, volume: not made yet
+    created,        // network, volume
+    build_pending,  // image; workspace that waits for one
     building,
     build_finished,
     build_cancelled,
@@ -53,7 +52,7 @@ enum class State {
     stopping,
     stopped,
     deleting,
-    deleted,             // from agent to server only: the host has removed it
+    deleted,  // from agent to server only: the host has removed it
     error,
 };
 BOOST_DESCRIBE_ENUM(State, pending, created, build_pending, building, build_finished,
@@ -80,7 +79,7 @@ struct Port {
     std::uint16_t host = 0;       // 0: the engine picks a free one
     std::uint16_t container = 0;  // 1 to 65535
     PortProtocol protocol = PortProtocol::tcp;
-    std::string address;          // of the host to bind; empty: all
+    std::string address;  // of the host to bind; empty: all
 
     static constexpr std::array kRequired{std::string_view{"container"}};
     auto operator<=>(const Port&) const = default;
@@ -123,9 +122,9 @@ void read_json(wire::Reader& reader, Gpus& gpus);
 
 // An absent limit: none.
 struct Resources {
-    std::optional<double> cpus;              // in CPUs, e.g. 1.5
-    std::optional<std::int64_t> memory;      // bytes
-    std::optional<std::int64_t> shm_size;    // bytes of /dev/shm
+    std::optional<double> cpus;            // in CPUs, e.g. 1.5
+    std::optional<std::int64_t> memory;    // bytes
+    std::optional<std::int64_t> shm_size;  // bytes of /dev/shm
     std::optional<std::int64_t> pids;
     std::optional<Gpus> gpus;
 
@@ -135,7 +134,9 @@ BOOST_DESCRIBE_STRUCT(Resources, (), (cpus, memory, shm_size, pids, gpus))
 
 enum class RestartPolicy { no, always, on_failure, unless_stopped };
 BOOST_DESCRIBE_ENUM(RestartPolicy, no, always, on_failure, unless_stopped)
-constexpr bool kebab_case(RestartPolicy) { return true; }
+constexpr bool kebab_case(RestartPolicy) {
+    return true;
+}
 
 struct HealthCheck {
     std::vector<std::string> command;  // executed directly, without a shell
@@ -183,7 +184,8 @@ struct NetworkSpec {
 
     bool operator==(const NetworkSpec&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(NetworkSpec, (), (driver, subnet, gateway, ip_range, parent, internal, labels))
+BOOST_DESCRIBE_STRUCT(NetworkSpec, (),
+                      (driver, subnet, gateway, ip_range, parent, internal, labels))
 
 // Fixed once created.
 struct VolumeSpec {
@@ -200,8 +202,8 @@ struct ImageSpec {
     std::string reference;   // "tools:1"
     std::string dockerfile;  // its text
     std::map<std::string, std::string> build_args;
-    bool pull = false;       // force-pull the base (or the image itself)
-    bool push = false;       // after a build
+    bool pull = false;  // force-pull the base (or the image itself)
+    bool push = false;  // after a build
 
     static constexpr std::array kRequired{std::string_view{"reference"}};
     bool operator==(const ImageSpec&) const = default;

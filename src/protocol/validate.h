@@ -1,6 +1,6 @@
-// The checks of a document that need nothing but the document: names, ranges, addresses, and members
-// that exclude each other. What needs the database (a port already taken, a network that is not there)
-// is the server's; what needs the host is the agent's.
+// The checks of a document that need nothing but the document: names, ranges, addresses, and
+// members that exclude each other. What needs the database (a port already taken, a network that is
+// not there) is the server's; what needs the host is the agent's.
 #pragma once
 
 #include <string_view>
@@ -11,8 +11,8 @@
 
 namespace trailer::protocol {
 
-// 2 to 63 letters, digits, '-', '_' or '.', first and last a letter or digit, and not a UUID. It is the
-// object's name in the engine too, so this is what Docker (API 1.41) takes.
+// 2 to 63 letters, digits, '-', '_' or '.', first and last a letter or digit, and not a UUID. It is
+// the object's name in the engine too, so this is what Docker (API 1.41) takes.
 void check_name(std::string_view name, std::string_view pointer, std::vector<FieldError>& errors);
 
 // Reads `spec` strictly (unknown members are faults) and checks it. Pointers begin with "/spec".

@@ -1,6 +1,6 @@
-// Keeps a host as it is wanted: observes the engine, plans, executes, reports. Level-triggered: a new
-// desired state, an event of the engine or a retry's time wakes it; it looks at how things are, and
-// brings them closer. Killed at any instant, it goes on from what it observes.
+// Keeps a host as it is wanted: observes the engine, plans, executes, reports. Level-triggered: a
+// new desired state, an event of the engine or a retry's time wakes it; it looks at how things are,
+// and brings them closer. Killed at any instant, it goes on from what it observes.
 //
 // One thread. The runtime and the sink outlive it.
 #pragma once
@@ -38,12 +38,14 @@ class Reconciler {
     Reconciler(runtime::ContainerRuntime& runtime, Options options, Sink sink);
     ~Reconciler();
 
-    // Takes effect at once; steps under way end first. What a newer state no longer wants is not begun.
+    // Takes effect at once; steps under way end first. What a newer state no longer wants is not
+    // begun.
     void set_desired(protocol::DesiredState desired);
     void set_settings(const protocol::HostSettings& settings);  // time limits
     // A disabled host is left as it is: steps under way end, none is begun.
     void set_enabled(bool enabled);
-    // Sends the newest report of every resource to the sink again (a server that may have missed some).
+    // Sends the newest report of every resource to the sink again (a server that may have missed
+    // some).
     void report_all();
 
     // Runs until cancelled: watches the engine and works. Reconnects to the engine by itself.

@@ -1,16 +1,15 @@
-// ContainerRuntime: what Trailer asks of a container engine, in the product's terms. Abstract because
-// the engine is pluggable (product.md, row A13) and so that reconcile is tested without one
+// ContainerRuntime: what Trailer asks of a container engine, in the product's terms. Abstract
+// because the engine is pluggable (product.md, row A13) and so that reconcile is tested without one
 // (fake_runtime.h, held to the real engine by runtime_contract_test).
 //
 // Threads: every call from the one thread that runs the executor; several may be under way at once.
-// Errors: Error with kind not_found (no such object), conflict (a name or port that is taken, an object
-// in use), invalid (the engine refuses the spec), unavailable (the engine does not answer: may pass),
-// timeout. Messages carry the engine's own words. Every call is cancellable and has a deadline of its
-// own: Options::deadline, but for pull and build, which are told theirs.
+// Errors: Error with kind not_found (no such object), conflict (a name or port that is taken, an
+// object in use), invalid (the engine refuses the spec), unavailable (the engine does not answer:
+// may pass), timeout. Messages carry the engine's own words. Every call is cancellable and has a
+// deadline of its own: Options::deadline, but for pull and build, which are told theirs.
 #pragma once
 
 #include <boost/json/object.hpp>
-
 #include <chrono>
 #include <functional>
 #include <map>
@@ -110,7 +109,7 @@ enum class ContainerHealth { none, starting, healthy, unhealthy };
 // A container as the engine sees it now.
 struct Container {
     std::string id;
-    std::string name;  // without the leading '/'
+    std::string name;      // without the leading '/'
     std::string image;     // as it was asked for
     std::string image_id;  // "sha256:…"
     Labels labels;
@@ -205,7 +204,7 @@ struct Event {
     std::string action;  // "die", "rename", "destroy", "connect", …
     std::string id;      // of the container, network or image; the volume's name
     std::string name;
-    Labels labels;       // where the engine tells them (containers)
+    Labels labels;  // where the engine tells them (containers)
 };
 
 // A line of a pull's or a build's progress, for people.
@@ -217,8 +216,8 @@ class ContainerRuntime {
 
     virtual Task<Info> info() = 0;
 
-    // Those that carry `label` = kManaged: "true". A volume or network is found by name whoever made
-    // it, to tell a clash.
+    // Those that carry `label` = kManaged: "true". A volume or network is found by name whoever
+    // made it, to tell a clash.
     virtual Task<std::vector<Container>> list_containers() = 0;
     virtual Task<std::optional<Container>> find_container(std::string id_or_name) = 0;
     virtual Task<std::vector<Network>> list_networks() = 0;
@@ -235,8 +234,10 @@ class ContainerRuntime {
     // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
     virtual Task<> rename_container(std::string id, std::string name) = 0;
-    virtual Task<> update_container(std::string id, Limits limits, protocol::RestartPolicy restart) = 0;
-    // With its anonymous volumes, never with named ones; running or not. No-op when it is not there.
+    virtual Task<> update_container(std::string id, Limits limits,
+                                    protocol::RestartPolicy restart) = 0;
+    // With its anonymous volumes, never with named ones; running or not. No-op when it is not
+    // there.
     virtual Task<> remove_container(std::string id) = 0;
 
     virtual Task<> connect_network(std::string container_id, Attachment attachment) = 0;
@@ -254,12 +255,13 @@ class ContainerRuntime {
 
     virtual Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) = 0;
     // Returns the image's id. A failing step throws with its command and the end of its output.
-    virtual Task<std::string> build_image(BuildSpec spec, aio::Deadline deadline, Progress progress) = 0;
+    virtual Task<std::string> build_image(BuildSpec spec, aio::Deadline deadline,
+                                          Progress progress) = 0;
     // By reference; no-op when it is not there; conflict while in use.
     virtual Task<> remove_image(std::string reference) = 0;
 
-    // Calls `sink` for each event, first with a gap, until cancelled or until the stream breaks (then
-    // it throws; the caller waits and calls again).
+    // Calls `sink` for each event, first with a gap, until cancelled or until the stream breaks
+    // (then it throws; the caller waits and calls again).
     virtual Task<> watch(std::function<void(Event)> sink) = 0;
 };
 

@@ -7,14 +7,20 @@ namespace {
 
 std::string_view kind_of(const json::value& value) {
     switch (value.kind()) {
-        case json::kind::null: return "null";
-        case json::kind::bool_: return "a boolean";
+        case json::kind::null:
+            return "null";
+        case json::kind::bool_:
+            return "a boolean";
         case json::kind::int64:
         case json::kind::uint64:
-        case json::kind::double_: return "a number";
-        case json::kind::string: return "a string";
-        case json::kind::array: return "a list";
-        case json::kind::object: return "a map";
+        case json::kind::double_:
+            return "a number";
+        case json::kind::string:
+            return "a string";
+        case json::kind::array:
+            return "a list";
+        case json::kind::object:
+            return "a map";
     }
     return "?";
 }
@@ -61,8 +67,8 @@ json::value parse(std::string_view text) {
         const auto line = 1 + std::ranges::count(before, '\n');
         const auto newline = before.rfind('\n');
         const auto column = newline == before.npos ? before.size() + 1 : before.size() - newline;
-        throw InvalidInput("", fmt::format("line {}, column {}: not JSON: {}", line, column,
-                                           error.message()));
+        throw InvalidInput(
+            "", fmt::format("line {}, column {}: not JSON: {}", line, column, error.message()));
     }
     return parser.release();
 }
@@ -120,7 +126,9 @@ void read(Reader& reader, Timestamp& out) {
     }
 }
 
-void read(Reader& reader, json::value& out) { out = reader.value(); }
+void read(Reader& reader, json::value& out) {
+    out = reader.value();
+}
 
 void read(Reader& reader, json::object& out) {
     const auto* value = reader.value().if_object();

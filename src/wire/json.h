@@ -12,19 +12,18 @@
 //
 // Writing: an empty std::optional is left out; everything else is written.
 //
-// Enumerators are written as their names; a trailing '_' is dropped (`delete_`), and '_' becomes '-'
-// where `constexpr bool kebab_case(EnumType)` is declared beside the enum (`unless_stopped` ->
+// Enumerators are written as their names; a trailing '_' is dropped (`delete_`), and '_' becomes
+// '-' where `constexpr bool kebab_case(EnumType)` is declared beside the enum (`unless_stopped` ->
 // "unless-stopped").
 //
 // A type with another shape declares beside it, for argument-dependent lookup,
 //   boost::json::value write_json(const T&);   void read_json(Reader&, T&);
 #pragma once
 
+#include <array>
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
 #include <boost/mp11.hpp>
-
-#include <array>
 #include <map>
 #include <optional>
 #include <set>

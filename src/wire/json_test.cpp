@@ -6,7 +6,9 @@ namespace {
 
 enum class Policy { no, unless_stopped };
 BOOST_DESCRIBE_ENUM(Policy, no, unless_stopped)
-[[maybe_unused]] constexpr bool kebab_case(Policy) { return true; }
+[[maybe_unused]] constexpr bool kebab_case(Policy) {
+    return true;
+}
 
 struct Port {
     int host = 0;
@@ -55,21 +57,25 @@ TEST(Json, LeavesOutAnEmptyOptionalAndKeepsDefaultsOfMissingMembers) {
 TEST(Json, NamesEveryFaultByItsPointer) {
     const auto errors = faults(
         R"({"image": 1, "ports": [{"host": "x"}, {"container": 70000}], "restart": "maybe", "immage": 1})");
-    EXPECT_THAT(errors,
-                testing::ElementsAre(
-                    FieldError{"/image", "expected a string, got a number"},
-                    FieldError{"/ports/0/host", "expected a whole number, got a string"},
-                    FieldError{"/ports/0/container", "is required"},
-                    FieldError{"/ports/1/container", "expected a whole number from 0 to 65535"},
-                    FieldError{"/restart", "expected one of: no, unless-stopped, got a string"},
-                    FieldError{"/immage", "is unknown here; expected one of: image, ports, env, cpus, restart"}));
+    EXPECT_THAT(
+        errors,
+        testing::ElementsAre(
+            FieldError{"/image", "expected a string, got a number"},
+            FieldError{"/ports/0/host", "expected a whole number, got a string"},
+            FieldError{"/ports/0/container", "is required"},
+            FieldError{"/ports/1/container", "expected a whole number from 0 to 65535"},
+            FieldError{"/restart", "expected one of: no, unless-stopped, got a string"},
+            FieldError{"/immage",
+                       "is unknown here; expected one of: image, ports, env, cpus, restart"}));
 }
 
 TEST(Json, IgnoresUnknownMembersWhenAsked) {
     EXPECT_EQ(from_json_text<Spec>(R"({"later": {"x": 1}})", Unknown::ignore), Spec{});
 }
 
-TEST(Json, EscapesPointers) { EXPECT_EQ(append_pointer("/env", "a/b~c"), "/env/a~1b~0c"); }
+TEST(Json, EscapesPointers) {
+    EXPECT_EQ(append_pointer("/env", "a/b~c"), "/env/a~1b~0c");
+}
 
 TEST(Json, SaysWhereTheTextIsBroken) {
     try {

@@ -15,7 +15,9 @@ namespace {
 constexpr std::size_t kMostNodes = 200'000;
 constexpr int kDeepest = 64;
 
-Position position(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
+Position position(const YAML::Mark& mark) {
+    return {mark.line + 1, mark.column + 1};
+}
 
 [[noreturn]] void fail(const YAML::Mark& mark, std::string_view what) {
     throw InvalidInput("", mark.is_null() ? std::string(what)
@@ -39,7 +41,8 @@ json::value plain_scalar(const std::string& text) {
         return integer;
     }
     std::uint64_t large = 0;
-    if (auto [end, error] = std::from_chars(first, last, large); error == std::errc{} && end == last) {
+    if (auto [end, error] = std::from_chars(first, last, large);
+        error == std::errc{} && end == last) {
         return large;
     }
     if (text.starts_with("0x") || text.starts_with("0o")) {
@@ -69,7 +72,8 @@ class Converter {
         document_.positions.try_emplace(pointer, position(node.Mark()));
         switch (node.Type()) {
             case YAML::NodeType::Undefined:
-            case YAML::NodeType::Null: return nullptr;
+            case YAML::NodeType::Null:
+                return nullptr;
             case YAML::NodeType::Scalar:
                 return node.Tag() == "?" ? plain_scalar(node.Scalar())
                                          : json::value(json::string(node.Scalar()));
@@ -107,11 +111,21 @@ class Converter {
 
 void emit(YAML::Emitter& out, const json::value& value) {
     switch (value.kind()) {
-        case json::kind::null: out << YAML::Null; return;
-        case json::kind::bool_: out << value.get_bool(); return;
-        case json::kind::int64: out << value.get_int64(); return;
-        case json::kind::uint64: out << value.get_uint64(); return;
-        case json::kind::double_: out << value.get_double(); return;
+        case json::kind::null:
+            out << YAML::Null;
+            return;
+        case json::kind::bool_:
+            out << value.get_bool();
+            return;
+        case json::kind::int64:
+            out << value.get_int64();
+            return;
+        case json::kind::uint64:
+            out << value.get_uint64();
+            return;
+        case json::kind::double_:
+            out << value.get_double();
+            return;
         case json::kind::string: {
             const std::string text(value.get_string());
             if (text.find('\n') != text.npos) {

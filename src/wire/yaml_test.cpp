@@ -11,14 +11,17 @@ using namespace trailer::wire;
 using trailer::InvalidInput;
 
 TEST(Yaml, ResolvesScalarsByTheCoreSchema) {
-    const auto documents = parse_yaml("a: no\nb: true\nc: 1.5\nd: '8'\ne: ~\nf: 0x10\ng: 1.2.3\nh: 22:22\n");
+    const auto documents =
+        parse_yaml("a: no\nb: true\nc: 1.5\nd: '8'\ne: ~\nf: 0x10\ng: 1.2.3\nh: 22:22\n");
     ASSERT_EQ(documents.size(), 1U);
-    EXPECT_EQ(documents[0].value,
-              parse(R"({"a":"no","b":true,"c":1.5,"d":"8","e":null,"f":16,"g":"1.2.3","h":"22:22"})"));
+    EXPECT_EQ(
+        documents[0].value,
+        parse(R"({"a":"no","b":true,"c":1.5,"d":"8","e":null,"f":16,"g":"1.2.3","h":"22:22"})"));
 }
 
 TEST(Yaml, RemembersLinesAcrossDocuments) {
-    const auto documents = parse_yaml("kind: Network\n---\nkind: Workspace\nspec:\n  ports:\n    - host: 80\n");
+    const auto documents =
+        parse_yaml("kind: Network\n---\nkind: Workspace\nspec:\n  ports:\n    - host: 80\n");
     ASSERT_EQ(documents.size(), 2U);
     EXPECT_EQ(documents[1].position_of("/spec/ports/0/host").line, 6);
     EXPECT_EQ(documents[1].position_of("/spec/ports/0/absent").line, 6);
@@ -36,13 +39,16 @@ TEST(Yaml, RefusesAKeyThatStandsTwiceAndSaysWhere) {
 TEST(Yaml, RefusesAnAliasBomb) {
     std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
     for (int i = 1; i < 9; ++i) {
-        text += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
+        text += fmt::format(
+            "a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i,
+            i - 1);
     }
     EXPECT_THROW(parse_yaml(text), InvalidInput);
 }
 
 TEST(Yaml, WritesWhatItReadsBack) {
-    const auto value = parse(R"({"a":["1",1,true,"true",null],"b":{"c":"x: y","d":"l1\nl2\n"},"e":[]})");
+    const auto value =
+        parse(R"({"a":["1",1,true,"true",null],"b":{"c":"x: y","d":"l1\nl2\n"},"e":[]})");
     EXPECT_EQ(parse_yaml(to_yaml(value)).at(0).value, value);
 }
 

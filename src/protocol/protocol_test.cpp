@@ -1,0 +1,148 @@
+#include <gmock/gmock.h>
+
+#include "protocol/agent.h"
+#include "protocol/api.h"
+#include "protocol/validate.h"
+
+namespace {
+
+using namespace trailer;
+using namespace trailer::protocol;
+
+std::vector<FieldError> faults(Kind kind, std::string_view spec) {
+    std::vector<FieldError> errors;
+    check_spec(kind, wire::parse(spec).as_object(), errors);
+    return errors;
+}
+
+std::vector<std::string> pointers(Kind kind, std::string_view spec) {
+    std::vector<std::string> result;
+    for (const auto& error : faults(kind, spec)) result.push_back(error.pointer);
+    return result;
+}
+
+TEST(Validate, TakesTheDocumentsOfApiMd) {
+    EXPECT_THAT(faults(Kind::network, R"({"driver": "bridge", "subnet": "10.40.0.0/24"})"),
+                testing::IsEmpty());
+    EXPECT_THAT(faults(Kind::volume, "{}"), testing::IsEmpty());
+    EXPECT_THAT(faults(Kind::image,
+                       R"({"reference": "tools:1", "dockerfile": "FROM debian", "push": false})"),
+                testing::IsEmpty());
+    EXPECT_THAT(faults(Kind::workspace, R"({
+        "image": "tools", "command": ["sleep", "infinity"], "env": {"EDITOR": "vim"},
+        "ports": [{"host": 8080, "container": 80, "protocol": "tcp"}],
+        "mounts": [{"volume": "data", "target": "/data"},
+                   {"bind": "/srv/models", "target": "/models", "read_only": true}],
+        "networks": [{"network": "lab", "aliases": ["dev"], "ipv4": "10.40.0.10"}],
+        "resources": {"cpus": 1.5, "memory": 536870912, "shm_size": 67108864, "pids": 512, "gpus": "all"},
+        "restart": "unless-stopped",
+        "health_check": {"command": ["curl", "-f", "http://localhost"], "interval_ms": 10000,
+                         "timeout_ms": 2000, "retries": 3}})"),
+                testing::IsEmpty());
+}
+
+TEST(Validate, NamesEachBadMemberOfAWorkspace) {
+    EXPECT_THAT(
+        pointers(Kind::workspace, R"({
+        "image": "", "env": {"A=B": "x"},
+        "ports": [{"host": 80, "container": 0}, {"host": 80, "container": 1}],
+        "mounts": [{"target": "/a/../b"}, {"volume": "v", "bind": "/x", "target": "relative"}],
+        "networks": [{"network": "lab", "ipv4": "10.0.0.300"}, {"network": "lab"}],
+        "resources": {"cpus": 0, "memory": 1, "pids": 0},
+        "health_check": {"command": [], "interval_ms": 0},
+        "labels": {"dev.trailer.id": "x"}})"),
+        testing::ElementsAre(
+            "/spec/image", "/spec/env/A=B", "/spec/ports/0/container", "/spec/ports/1/host",
+            "/spec/mounts/0", "/spec/mounts/0/target", "/spec/mounts/1", "/spec/mounts/1/target",
+            "/spec/networks/0/ipv4", "/spec/networks/1/network", "/spec/resources/cpus",
+            "/spec/resources/memory", "/spec/resources/pids", "/spec/health_check/command",
+            "/spec/health_check/interval_ms", "/spec/labels/dev.trailer.id"));
+    EXPECT_THAT(pointers(Kind::workspace, R"({"imagee": "x"})"),
+                testing::ElementsAre("/spec/image", "/spec/imagee"));
+}
+
+TEST(Validate, ChecksNetworksAsProductMdSays) {
+    EXPECT_THAT(pointers(Kind::network, R"({"driver": "macvlan"})"),
+                testing::ElementsAre("/spec/parent", "/spec/subnet"));
+    EXPECT_THAT(faults(Kind::network, R"({"subnet": "10.40.0.5/24"})"),
+                testing::ElementsAre(
+                    FieldError{"/spec/subnet", "has host bits set; did you mean 10.40.0.0/24?"}));
+    EXPECT_THAT(
+        pointers(
+            Kind::network,
+            R"({"subnet": "10.40.0.0/24", "gateway": "10.41.0.1", "ip_range": "10.40.1.0/25"})"),
+        testing::ElementsAre("/spec/gateway", "/spec/ip_range"));
+}
+
+TEST(Validate, ChecksImageReferences) {
+    for (const auto* good : {"tools", "tools:1", "registry.local:5000/team/tools:v1.2_x"}) {
+        EXPECT_THAT(pointers(Kind::image, fmt::format(R"({{"reference": "{}"}})", good)),
+                    testing::IsEmpty())
+            << good;
+    }
+    for (const auto* bad : {"", "Tools", "tools:", "a b", "/x", "x/", "tools@sha256:1"}) {
+        EXPECT_THAT(pointers(Kind::image, fmt::format(R"({{"reference": "{}"}})", bad)),
+                    testing::ElementsAre("/spec/reference"))
+            << bad;
+    }
+}
+
+TEST(Validate, NamesAreTheEnginesNamesToo) {
+    const auto bad = [](std::string_view name) {
+        std::vector<FieldError> errors;
+        check_name(name, "/name", errors);
+        return !errors.empty();
+    };
+    EXPECT_FALSE(bad("dev"));
+    EXPECT_FALSE(bad("gpu-box_1.local"));
+    EXPECT_TRUE(bad(""));
+    EXPECT_TRUE(bad("a"));
+    EXPECT_TRUE(bad("-dev"));
+    EXPECT_TRUE(bad("dev/../x"));
+    EXPECT_TRUE(bad(std::string(64, 'a')));
+    EXPECT_TRUE(bad("019355f0-0000-7000-8000-000000000000"));
+}
+
+TEST(Gpus, AreAllOrACountOrUuids) {
+    for (const auto* text : {R"("all")", "2", R"(["GPU-1","GPU-2"])"}) {
+        EXPECT_EQ(wire::to_json_text(wire::from_json_text<Gpus>(text)), text);
+    }
+    EXPECT_THROW(wire::from_json_text<Gpus>(R"("some")"), InvalidInput);
+}
+
+TEST(Desired, CrossesTheWireWhole) {
+    DesiredState state{.revision = 7};
+    state.images.emplace_back().rebuilds = 2;
+    auto& workspace = state.workspaces.emplace_back();
+    workspace.name = "dev";
+    workspace.restart_before = parse_rfc3339("2026-11-23T09:30:00Z");
+    workspace.spec.env = {{"A", "b"}};
+    EXPECT_EQ(wire::from_json_text<DesiredState>(wire::to_json_text(state), wire::Unknown::refuse),
+              state);
+}
+
+TEST(Problem, CarriesAnErrorThere) {
+    const auto problem = to_problem(InvalidInput({{"/name", "is required"}}));
+    EXPECT_EQ(problem.status, 422);
+    EXPECT_THROW(throw_problem(problem), InvalidInput);
+    try {
+        throw_problem(to_problem(Error(ErrorKind::conflict, "network lab is in use by dev")));
+        FAIL();
+    } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), ErrorKind::conflict);
+        EXPECT_STREQ(e.what(), "network lab is in use by dev");
+    }
+    EXPECT_EQ(to_problem(std::runtime_error("x")).status, 500);
+}
+
+TEST(Condition, KeepsSinceWhileTheStatusStays) {
+    Condition condition;
+    EXPECT_TRUE(update(condition, Health::ok));
+    const auto since = condition.since;
+    EXPECT_FALSE(update(condition, Health::ok));
+    EXPECT_TRUE(update(condition, Health::ok, "slow"));
+    EXPECT_EQ(condition.since, since);
+    EXPECT_TRUE(update(condition, Health::failing, "gone"));
+}
+
+}  // namespace

@@ -1,0 +1,314 @@
+#include "protocol/validate.h"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/network_v4.hpp>
+#include <cmath>
+#include <set>
+
+#include "base/id.h"
+
+namespace trailer::protocol {
+namespace {
+
+namespace ip = boost::asio::ip;
+
+constexpr std::int64_t kLeastMemory = 6LL << 20;  // what Docker (API 1.41) takes
+constexpr std::size_t kLongest = 4096;            // of a single text member
+
+bool alphanumeric(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Collects the faults of one document; `at` is the pointer of what is being checked.
+class Checker {
+  public:
+    explicit Checker(std::vector<FieldError>& errors) : errors_(errors) {}
+
+    void fail(std::string pointer, std::string detail) {
+        errors_.push_back({std::move(pointer), std::move(detail)});
+    }
+
+    void text(const std::string& pointer, std::string_view value, std::string_view what) {
+        if (value.empty()) fail(pointer, fmt::format("expected {}, got an empty text", what));
+        if (value.size() > kLongest) fail(pointer, fmt::format("has more than {} bytes", kLongest));
+        if (value.find('\0') != value.npos) fail(pointer, "has a zero byte inside");
+    }
+
+    void labels(const std::map<std::string, std::string>& labels) {
+        for (const auto& [key, value] : labels) {
+            const auto pointer = wire::append_pointer("/spec/labels", key);
+            text(pointer, key, "a label's name");
+            if (key.starts_with("dev.trailer."))
+                fail(pointer, "is reserved for Trailer's own labels");
+        }
+    }
+
+    void absolute_path(const std::string& pointer, std::string_view path) {
+        if (!path.starts_with('/')) return fail(pointer, "expected an absolute path");
+        if (path == "/") return fail(pointer, "must not be the root directory");
+        for (std::size_t from = 1; from <= path.size();) {
+            const auto to = std::min(path.find('/', from), path.size());
+            const auto part = path.substr(from, to - from);
+            if (part == "..") return fail(pointer, "must not contain \"..\"");
+            from = to + 1;
+        }
+        text(pointer, path, "a path");
+    }
+
+    std::optional<ip::address_v4> ipv4(const std::string& pointer, const std::string& value) {
+        boost::system::error_code error;
+        const auto address = ip::make_address_v4(value, error);
+        if (!error) return address;
+        fail(pointer, "expected an IPv4 address such as 10.40.0.10");
+        return std::nullopt;
+    }
+
+    std::optional<ip::network_v4> subnet(const std::string& pointer, const std::string& value) {
+        boost::system::error_code error;
+        const auto network = ip::make_network_v4(value, error);
+        if (error || value.find('/') == value.npos) {
+            fail(pointer, "expected an IPv4 subnet such as 10.40.0.0/24");
+            return std::nullopt;
+        }
+        if (network.canonical() != network) {
+            fail(pointer, fmt::format("has host bits set; did you mean {}?",
+                                      network.canonical().to_string()));
+            return std::nullopt;
+        }
+        if (network.prefix_length() > 30) {
+            fail(pointer, "is too small: at most /30, which has two addresses");
+            return std::nullopt;
+        }
+        return network;
+    }
+
+  private:
+    std::vector<FieldError>& errors_;
+};
+
+bool inside(const ip::network_v4& network, ip::address_v4 address) {
+    return ip::network_v4(address, network.prefix_length()).canonical() == network.canonical();
+}
+
+void check_ports(Checker& check, const std::vector<Port>& ports) {
+    std::set<std::tuple<std::string, std::uint16_t, PortProtocol>> taken;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const auto& port = ports[i];
+        const auto at = fmt::format("/spec/ports/{}", i);
+        if (port.container == 0) check.fail(at + "/container", "expected a port from 1 to 65535");
+        if (!port.address.empty()) {
+            boost::system::error_code error;
+            ip::make_address(port.address, error);
+            if (error) check.fail(at + "/address", "expected an IP address of the host");
+        }
+        if (port.host != 0 && !taken.emplace(port.address, port.host, port.protocol).second) {
+            check.fail(at + "/host", fmt::format("port {} stands here twice", port.host));
+        }
+    }
+}
+
+void check_mounts(Checker& check, const std::vector<Mount>& mounts) {
+    std::set<std::string> targets;
+    for (std::size_t i = 0; i < mounts.size(); ++i) {
+        const auto& mount = mounts[i];
+        const auto at = fmt::format("/spec/mounts/{}", i);
+        if (mount.volume.empty() == mount.bind.empty()) {
+            check.fail(at, "expected either `volume` or `bind`");
+        }
+        if (!mount.bind.empty()) check.absolute_path(at + "/bind", mount.bind);
+        check.absolute_path(at + "/target", mount.target);
+        if (!targets.insert(mount.target).second) {
+            check.fail(at + "/target", "another mount has the same target");
+        }
+    }
+}
+
+void check_networks(Checker& check, const std::vector<NetworkAttachment>& networks,
+                    std::vector<FieldError>& errors) {
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+        const auto& attachment = networks[i];
+        const auto at = fmt::format("/spec/networks/{}", i);
+        check.text(at + "/network", attachment.network, "a network's name");
+        if (!names.insert(attachment.network).second) {
+            check.fail(at + "/network", "the workspace is attached to it twice");
+        }
+        if (!attachment.ipv4.empty()) check.ipv4(at + "/ipv4", attachment.ipv4);
+        for (std::size_t j = 0; j < attachment.aliases.size(); ++j) {
+            check_name(attachment.aliases[j], fmt::format("{}/aliases/{}", at, j), errors);
+        }
+    }
+}
+
+void check_resources(Checker& check, const Resources& resources) {
+    if (resources.cpus &&
+        !(std::isfinite(*resources.cpus) && *resources.cpus >= 0.01 && *resources.cpus <= 4096)) {
+        check.fail("/spec/resources/cpus", "expected a number of CPUs from 0.01 to 4096");
+    }
+    if (resources.memory && *resources.memory < kLeastMemory) {
+        check.fail("/spec/resources/memory",
+                   fmt::format("expected at least {} bytes (6 MiB)", kLeastMemory));
+    }
+    if (resources.shm_size && *resources.shm_size < 4096) {
+        check.fail("/spec/resources/shm_size", "expected at least 4096 bytes");
+    }
+    if (resources.pids && *resources.pids < 1) {
+        check.fail("/spec/resources/pids", "expected at least 1");
+    }
+}
+
+void check_health(Checker& check, const HealthCheck& health) {
+    const std::string at = "/spec/health_check/";
+    if (health.command.empty()) check.fail(at + "command", "expected a command, got an empty list");
+    const auto duration = [&](const char* name, std::int64_t value, std::int64_t least) {
+        constexpr std::int64_t kDay = 24 * 3'600'000;
+        if (value < least || value > kDay) {
+            check.fail(at + name, fmt::format("expected {} to {} ms", least, kDay));
+        }
+    };
+    duration("interval_ms", health.interval_ms, 1);
+    duration("timeout_ms", health.timeout_ms, 1);
+    duration("start_period_ms", health.start_period_ms, 0);
+    if (health.retries < 1 || health.retries > 1000) {
+        check.fail(at + "retries", "expected 1 to 1000");
+    }
+}
+
+void check(const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
+    Checker check(errors);
+    check.text("/spec/image", spec.image, "an image's name or reference");
+    if (spec.image.find_first_of(" \t\n") != spec.image.npos) {
+        check.fail("/spec/image", "must not contain blanks");
+    }
+    for (std::size_t i = 0; i < spec.command.size(); ++i) {
+        if (spec.command[i].find('\0') != std::string::npos) {
+            check.fail(fmt::format("/spec/command/{}", i), "has a zero byte inside");
+        }
+    }
+    for (const auto& [name, value] : spec.env) {
+        const auto pointer = wire::append_pointer("/spec/env", name);
+        if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != name.npos) {
+            check.fail(pointer, "a variable's name must not be empty or contain '='");
+        }
+        if (value.find('\0') != value.npos) check.fail(pointer, "has a zero byte inside");
+    }
+    check_ports(check, spec.ports);
+    check_mounts(check, spec.mounts);
+    check_networks(check, spec.networks, errors);
+    check_resources(check, spec.resources);
+    if (spec.health_check) check_health(check, *spec.health_check);
+    check.labels(spec.labels);
+}
+
+void check(const NetworkSpec& spec, std::vector<FieldError>& errors) {
+    Checker check(errors);
+    check.labels(spec.labels);
+    const bool macvlan = spec.driver == NetworkDriver::macvlan;
+    if (macvlan && spec.parent.empty()) {
+        check.fail("/spec/parent", "is required for macvlan: an interface of the host");
+    }
+    if (!macvlan && !spec.parent.empty()) check.fail("/spec/parent", "is for macvlan only");
+    if (spec.subnet.empty()) {
+        if (macvlan) check.fail("/spec/subnet", "is required for macvlan");
+        if (!spec.gateway.empty()) check.fail("/spec/gateway", "needs `subnet`");
+        if (!spec.ip_range.empty()) check.fail("/spec/ip_range", "needs `subnet`");
+        return;
+    }
+    const auto subnet = check.subnet("/spec/subnet", spec.subnet);
+    if (!spec.gateway.empty()) {
+        const auto gateway = check.ipv4("/spec/gateway", spec.gateway);
+        if (subnet && gateway && !inside(*subnet, *gateway)) {
+            check.fail("/spec/gateway", "is not inside the subnet " + spec.subnet);
+        }
+    }
+    if (!spec.ip_range.empty()) {
+        const auto range = check.subnet("/spec/ip_range", spec.ip_range);
+        if (subnet && range && !range->is_subnet_of(*subnet) && *range != *subnet) {
+            check.fail("/spec/ip_range", "is not inside the subnet " + spec.subnet);
+        }
+    }
+}
+
+void check(const VolumeSpec& spec, std::vector<FieldError>& errors) {
+    Checker check(errors);
+    check.text("/spec/driver", spec.driver, "a volume driver");
+    check.labels(spec.labels);
+}
+
+// docs.docker.com/reference: [registry/]path[:tag]; lower case but for the tag.
+bool is_reference(std::string_view text) {
+    if (text.empty() || text.size() > 255 || text.find('@') != text.npos) return false;
+    const auto slash = text.rfind('/');
+    const auto colon = text.find(':', slash == text.npos ? 0 : slash);
+    const auto path = text.substr(0, colon);
+    if (path.empty() || !alphanumeric(path.front()) || !alphanumeric(path.back())) return false;
+    const auto in_path = [](char c) {
+        return (alphanumeric(c) && !(c >= 'A' && c <= 'Z')) ||
+               std::string_view("-_./:").find(c) != std::string_view::npos;
+    };
+    if (!std::ranges::all_of(path, in_path) || path.find("//") != path.npos) return false;
+    if (colon == text.npos) return true;
+    const auto tag = text.substr(colon + 1);
+    return !tag.empty() && tag.size() <= 128 && tag.front() != '.' && tag.front() != '-' &&
+           std::ranges::all_of(
+               tag, [](char c) { return alphanumeric(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+void check(const ImageSpec& spec, std::vector<FieldError>& errors) {
+    Checker check(errors);
+    if (!is_reference(spec.reference)) {
+        check.fail("/spec/reference", "expected an image reference such as tools:1");
+    }
+    if (spec.push) {
+        check.fail("/spec/push", "pushing after a build is not there yet; leave it out");
+    }
+    if (spec.dockerfile.empty() && !spec.build_args.empty()) {
+        check.fail("/spec/build_args", "need `dockerfile`");
+    }
+}
+
+template <typename Spec>
+json::object check_as(const json::object& spec, std::vector<FieldError>& errors) {
+    std::vector<FieldError> faults;
+    Spec typed{};
+    const json::value value = spec;
+    wire::Reader reader(value, wire::Unknown::refuse, faults, "/spec");
+    wire::read(reader, typed);
+    // Checking what could not be read would only repeat the same faults in other words.
+    if (faults.empty()) check(typed, faults);
+    errors.insert(errors.end(), faults.begin(), faults.end());
+    return faults.empty() ? wire::to_json(typed).as_object() : spec;
+}
+
+}  // namespace
+
+void check_name(std::string_view name, std::string_view pointer, std::vector<FieldError>& errors) {
+    const bool good = name.size() >= 2 && name.size() <= 63 && alphanumeric(name.front()) &&
+                      alphanumeric(name.back()) && std::ranges::all_of(name, [](char c) {
+                          return alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                      });
+    if (!good) {
+        errors.push_back({std::string(pointer),
+                          "expected 2 to 63 letters, digits, '-', '_' or '.', beginning and ending "
+                          "with a letter or digit"});
+    } else if (is_uuid(name)) {
+        errors.push_back({std::string(pointer), "must not look like an id (a UUID)"});
+    }
+}
+
+json::object check_spec(Kind kind, const json::object& spec, std::vector<FieldError>& errors) {
+    switch (kind) {
+        case Kind::workspace:
+            return check_as<WorkspaceSpec>(spec, errors);
+        case Kind::network:
+            return check_as<NetworkSpec>(spec, errors);
+        case Kind::volume:
+            return check_as<VolumeSpec>(spec, errors);
+        case Kind::image:
+            return check_as<ImageSpec>(spec, errors);
+    }
+    return spec;
+}
+
+}  // namespace trailer::protocol
