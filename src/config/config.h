@@ -3,10 +3,14 @@
 // Flags win over the file, the file over the defaults; no environment variable binds a flag. A key
 // of the file is the flag's name with '_'. A missing file is created with the values in force
 // (0600, atomically). An unknown key or a wrong type is refused with file, line and column.
+//
+// One file may serve server and agent: every role takes every key, and a file that is created holds
+// the keys that its role uses.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,5 +47,24 @@ struct Config {
 // ~/.local/state/trailer.dev. Throw Error where neither variable nor a home directory is known.
 std::filesystem::path config_directory();
 std::filesystem::path state_directory();
+
+// config.yml in config_directory().
+std::filesystem::path default_config_file();
+
+enum class Role { server, agent, standalone };
+
+// A flag as it was given on the command line: "log-max-size" and "20000000".
+struct Override {
+    std::string flag;
+    std::string value;
+};
+using Overrides = std::vector<Override>;
+
+// Reads `file` (default_config_file() where none is given), applies the overrides, checks every
+// value. Creates a file that is missing: one that was named and can't be created is an Error, the
+// default one a warning in the log. Throws Error(invalid) "FILE:LINE:COLUMN: …" for what the file
+// says, "--flag: …" for what a flag says.
+Config load(const std::optional<std::filesystem::path>& file, const Overrides& overrides,
+            Role role);
 
 }  // namespace trailer::config
