@@ -1,0 +1,102 @@
+// The one byte stream under HTTP and WebSocket: TCP, a unix socket, or TLS over TCP. One type, so
+// that Beast's algorithms are compiled once. Included by net/*.cpp only.
+#pragma once
+
+#include <boost/asio/append.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/websocket/teardown.hpp>
+#include <memory>
+#include <optional>
+
+#include "aio/deadline.h"
+#include "net/http.h"
+
+namespace trailer::net {
+
+namespace beast = boost::beast;
+
+using RawStream = beast::basic_stream<asio::generic::stream_protocol, asio::any_io_executor>;
+
+// Meets Beast's AsyncStream. Deadlines: set raw().expires_at/after before an operation; it ends
+// with beast::error::timeout and the socket is closed.
+class Stream {
+  public:
+    using executor_type = asio::any_io_executor;
+    using Tls = asio::ssl::stream<RawStream&>;
+
+    explicit Stream(asio::any_io_executor executor) : raw_(std::make_unique<RawStream>(executor)) {}
+    explicit Stream(asio::generic::stream_protocol::socket socket)
+        : raw_(std::make_unique<RawStream>(std::move(socket))) {}
+    Stream(Stream&&) = default;
+    Stream& operator=(Stream&&) = default;
+
+    executor_type get_executor() { return raw_->get_executor(); }
+    RawStream& raw() { return *raw_; }
+    Tls& start_tls(asio::ssl::context& context) {
+        tls_ = std::make_unique<Tls>(*raw_, context);
+        return *tls_;
+    }
+    bool secure() const { return tls_ != nullptr; }
+
+    template <typename Buffers, typename Token>
+    auto async_read_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(
+            [](auto handler, Stream* self, Buffers data) {
+                if (self->tls_) {
+                    self->tls_->async_read_some(data, std::move(handler));
+                } else {
+                    self->raw_->async_read_some(data, std::move(handler));
+                }
+            },
+            token, this, buffers);
+    }
+
+    template <typename Buffers, typename Token>
+    auto async_write_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(
+            [](auto handler, Stream* self, Buffers data) {
+                if (self->tls_) {
+                    self->tls_->async_write_some(data, std::move(handler));
+                } else {
+                    self->raw_->async_write_some(data, std::move(handler));
+                }
+            },
+            token, this, buffers);
+    }
+
+    void close() {
+        boost::system::error_code ignored;
+        raw_->socket().close(ignored);
+    }
+
+  private:
+    std::unique_ptr<RawStream> raw_;
+    std::unique_ptr<Tls> tls_;
+};
+
+// Beast's WebSocket asks how to end a stream: by closing it.
+inline void beast_close_socket(Stream& stream) {
+    stream.close();
+}
+void teardown(beast::role_type role, Stream& stream, boost::system::error_code& error);
+template <typename Handler>
+void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
+    stream.close();
+    asio::post(stream.get_executor(),
+               asio::append(std::forward<Handler>(handler), boost::system::error_code{}));
+}
+
+// Connects, with TLS where the endpoint says so. Throws Error(unavailable) that names the endpoint,
+// or Error(timeout).
+Task<Stream> connect(const Endpoint& endpoint, asio::ssl::context* tls, aio::Deadline deadline);
+
+// "127.0.0.1:5123", or "unix" for a unix socket.
+std::string peer_of(const asio::generic::stream_protocol::socket& socket);
+
+// Error(timeout) or Error(unavailable) for what Beast and Asio report; a cancellation stays itself.
+[[noreturn]] void throw_failure(const boost::system::error_code& error, std::string_view doing);
+
+}  // namespace trailer::net
