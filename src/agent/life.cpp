@@ -1,0 +1,222 @@
+#include "agent/life.h"
+
+#include "agent/identity.h"
+#include "agent/oom.h"
+#include "agent/own_container.h"
+#include "base/log.h"
+
+namespace trailer::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An engine that is upgraded restarts, and is looked at then; this is for what changes silently,
+// such as a network interface.
+constexpr auto kLookAtEngine = 10min;
+
+constexpr auto kProvenSession = 10s;
+
+reconcile::Options reconcile_options(const config::HostBounds& bounds, std::string own_container) {
+    reconcile::Options options;
+    options.bounds.allow_privileged = bounds.allow_privileged;
+    options.bounds.allow_host_network = bounds.allow_host_network;
+    options.bounds.allowed_bind_roots = bounds.allowed_bind_roots;
+    options.bounds.allowed_devices = bounds.allowed_devices;
+    options.bounds.allowed_capabilities = bounds.allowed_capabilities;
+    options.own_container_id = std::move(own_container);
+    return options;
+}
+
+}  // namespace
+
+Life::Life(asio::any_io_executor executor, AgentOptions options)
+    : executor_(std::move(executor)),
+      options_(std::move(options)),
+      state_(options_.config.state_directory),
+      key_(state_.key()),
+      machine_id_(machine_id(options_.root)),
+      runtime_(options_.make_runtime(executor_, options_.config)),
+      server_(executor_, options_.config.server_url),
+      sender_(executor_, server_, [this] { register_again_.notify(); }),
+      realtime_(server_, realtime_handlers()),
+      sampler_(options_.root / "proc", options_.root / "sys"),
+      engine_looked_at_(executor_),
+      look_at_engine_(executor_),
+      register_again_(executor_),
+      enabled_changed_(executor_),
+      heartbeat_now_(executor_),
+      poll_now_(executor_),
+      save_(executor_) {}
+
+Task<> Life::run() {
+    aio::TaskGroup tasks(executor_);
+    tasks.spawn(watch_engine());
+    tasks.spawn(begin(&tasks));
+    co_await tasks.join();
+}
+
+Task<> Life::begin(aio::TaskGroup* tasks) {
+    auto own_container = co_await find_own_container();
+    start_reconciler(std::move(own_container));
+    tasks->spawn(connect());
+    tasks->spawn(reconciler_->run());
+    tasks->spawn(keep_state());
+}
+
+// A full ID is taken as it stands: were it another's, it would name no object of ours. A host name
+// is the beginning of the ID only if the engine says so, and until it does nothing may be touched.
+Task<std::string> Life::find_own_container() {
+    const auto candidates = own_container_candidates(options_.root);
+    if (candidates.empty()) co_return "";
+    for (const auto& candidate : candidates) {
+        if (is_container_id(candidate)) {
+            log::info("running in container {}", candidate.substr(0, 12));
+            co_return candidate;
+        }
+    }
+    aio::Backoff backoff;
+    std::string last_failure;
+    for (;;) {
+        try {
+            const auto found = co_await runtime_->find_container(candidates.front());
+            co_return found && found->id.starts_with(candidates.front()) ? found->id : "";
+        } catch (const std::exception& e) {
+            if (aio::is_cancellation(e)) throw;
+            if (auto text = describe(e); text != last_failure) {
+                log::warning("looking for the agent's own container: {}", text);
+                last_failure = std::move(text);
+            }
+        }
+        co_await aio::sleep(backoff.next());
+    }
+}
+
+void Life::start_reconciler(std::string own_container_id) {
+    auto options = reconcile_options(options_.config.bounds, std::move(own_container_id));
+    reconciler_ = std::make_unique<reconcile::Reconciler>(
+        *runtime_, std::move(options),
+        [this](protocol::StatusReport report) { sender_.push(std::move(report)); });
+    if (auto record = state_.load_host()) record_ = std::move(*record);
+    reconciler_->set_settings(record_.settings);
+    reconciler_->set_enabled(record_.enabled);
+    if (auto desired = state_.load_desired()) {
+        log::info("going on from what was last known: revision {}, {} workspaces",
+                  desired->revision, desired->workspaces.size());
+        revision_ = desired->revision;
+        reconciler_->set_desired(std::move(*desired));
+    }
+}
+
+Task<> Life::watch_engine() {
+    aio::Backoff backoff;
+    for (;;) {
+        std::chrono::milliseconds wait = kLookAtEngine;
+        try {
+            engine_ = co_await runtime_->info();
+            engine_fault_.clear();
+            backoff.reset();
+        } catch (const std::exception& e) {
+            if (aio::is_cancellation(e)) throw;
+            engine_fault_ = describe(e);  // the reconciler's condition tells it to people
+            wait = backoff.next();
+        }
+        engine_looked_at_.notify();
+        co_await look_at_engine_.wait_for(wait);
+    }
+}
+
+// Off the loop's thread, for a slow disk; a burst of changes is written once. A failure is told and
+// tried again: it costs nothing but the start without a server.
+Task<> Life::keep_state() {
+    aio::Backoff backoff(1s, 60s);
+    std::string last_failure;
+    for (;;) {
+        co_await save_.wait();
+        // Shared, because the thread may outlive this coroutine when the process is made to end.
+        const auto unsaved = std::make_shared<Unsaved>(std::exchange(unsaved_, {}));
+        try {
+            auto work = [this, unsaved] {
+                if (unsaved->host) state_.save_host(*unsaved->host);
+                if (unsaved->desired) state_.save_desired(*unsaved->desired);
+            };
+            co_await disk_.run(std::move(work));
+            backoff.reset();
+            last_failure.clear();
+            continue;
+        } catch (const std::exception& e) {
+            if (aio::is_cancellation(e)) throw;
+            if (auto text = describe(e); text != last_failure) {
+                log::warning("keeping what the server told: {}", text);
+                last_failure = std::move(text);
+            }
+        }
+        if (!unsaved_.host) unsaved_.host = std::move(unsaved->host);
+        if (!unsaved_.desired) unsaved_.desired = std::move(unsaved->desired);
+        co_await aio::sleep(backoff.next());
+        save_.notify();
+    }
+}
+
+Task<> Life::connect() {
+    aio::Backoff backoff;
+    for (;;) {
+        co_await register_until_accepted();
+        const auto begun = std::chrono::steady_clock::now();
+        co_await session();
+        // A server that takes the registration and then not the token must not be hammered.
+        if (std::chrono::steady_clock::now() - begun > kProvenSession) {
+            backoff.reset();
+        } else {
+            co_await aio::sleep(backoff.next());
+        }
+    }
+}
+
+// Until the server no longer knows our token, or what it was told of this host has changed. What is
+// under way ends here, so that no request goes out with the old token.
+Task<> Life::session() {
+    aio::TaskGroup tasks(executor_);
+    tasks.spawn(heartbeat());
+    tasks.spawn(serve());
+    tasks.spawn(until_rejected(&tasks));
+    tasks.spawn(until_facts_change(&tasks));
+    co_await tasks.join();
+}
+
+Task<> Life::until_rejected(aio::TaskGroup* session) {
+    co_await register_again_.wait();
+    session->cancel();
+}
+
+Task<> Life::until_facts_change(aio::TaskGroup* session) {
+    while (host_facts(options_.config, engine_, options_.root) == facts_told_) {
+        co_await engine_looked_at_.wait();
+    }
+    log::info("what this host can do has changed: telling the server");
+    session->cancel();
+}
+
+Task<> Life::serve() {
+    for (;;) {
+        while (!record_.enabled) co_await enabled_changed_.wait();
+        aio::TaskGroup tasks(executor_);
+        tasks.spawn(poll());
+        tasks.spawn(realtime_.run());
+        tasks.spawn(sender_.run());
+        tasks.spawn(until_disabled(&tasks));
+        co_await tasks.join();
+    }
+}
+
+Task<> Life::until_disabled(aio::TaskGroup* serving) {
+    while (record_.enabled) co_await enabled_changed_.wait();
+    serving->cancel();
+}
+
+Task<> run_agent(AgentOptions options) {
+    lower_oom_score(options.root / "proc");
+    Life life(co_await asio::this_coro::executor, std::move(options));
+    co_await life.run();
+}
+
+}  // namespace trailer::agent

@@ -1,0 +1,110 @@
+// The agent's tree of tasks:
+//
+//   run ─┬─ reconciler           from what was last known, with or without a server
+//        ├─ watch_engine         what the engine says of itself
+//        ├─ keep_state           writes what is known, for the next start
+//        └─ connect              register, then a session, for ever
+//             └─ session ─┬─ heartbeat
+//                         ├─ until_rejected, until_facts_change: end the session
+//                         └─ serve             while the host is enabled
+//                              ├─ poll         the desired state
+//                              ├─ realtime
+//                              └─ status sender
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/capabilities.h"
+#include "agent/realtime.h"
+#include "agent/server_link.h"
+#include "agent/state_directory.h"
+#include "agent/status_sender.h"
+#include "aio/backoff.h"
+#include "aio/blocking_pool.h"
+#include "aio/signal.h"
+#include "aio/task_group.h"
+#include "metrics/host_metrics.h"
+#include "reconcile/reconciler.h"
+
+namespace trailer::agent {
+
+// One agent. One thread; run() once.
+class Life {
+  public:
+    Life(asio::any_io_executor executor, AgentOptions options);
+    Life(const Life&) = delete;
+    Life& operator=(const Life&) = delete;
+
+    Task<> run();
+
+  private:
+    // life.cpp: the tree, and what is kept across it
+    Task<> begin(aio::TaskGroup* tasks);
+    Task<std::string> find_own_container();
+    void start_reconciler(std::string own_container_id);
+    Task<> watch_engine();
+    Task<> keep_state();
+    Task<> connect();
+    Task<> session();
+    Task<> serve();
+    Task<> until_rejected(aio::TaskGroup* session);
+    Task<> until_facts_change(aio::TaskGroup* session);
+    Task<> until_disabled(aio::TaskGroup* serving);
+
+    // registration.cpp
+    Task<> register_until_accepted();
+    Task<> register_once();
+    Task<std::string> registration_token();
+    void accept(protocol::RegisterAnswer answer, HostFacts told);
+
+    // loops.cpp
+    Task<> heartbeat();
+    Task<> heartbeat_once();
+    Task<> poll();
+    Task<> poll_once();
+    Realtime::Handlers realtime_handlers();
+    void apply(bool enabled, const protocol::HostSettings& settings, std::int64_t wanted);
+    void register_again_after(const std::exception& failure);
+
+    // Texts of files of the state directory that are to be written.
+    struct Unsaved {
+        std::optional<std::string> host;
+        std::optional<std::string> desired;
+    };
+
+    asio::any_io_executor executor_;
+    AgentOptions options_;
+    StateDirectory state_;
+    SigningKey key_;
+    std::optional<Bytes> machine_id_;
+    std::unique_ptr<runtime::ContainerRuntime> runtime_;
+    ServerLink server_;
+    StatusSender sender_;
+    Realtime realtime_;
+    metrics::HostSampler sampler_;
+    std::unique_ptr<reconcile::Reconciler> reconciler_;
+
+    HostRecord record_;                    // in force
+    std::int64_t revision_ = -1;           // of the desired state in force; -1: none is known
+    std::optional<runtime::Info> engine_;  // what it last said
+    std::string engine_fault_;             // why it said nothing
+    HostFacts facts_told_;                 // to the server
+    bool registered_before_ = false;
+    std::string metrics_fault_;
+    protocol::Health engine_health_ = protocol::Health::unknown;
+
+    aio::Signal engine_looked_at_;
+    aio::Signal look_at_engine_;
+    aio::Signal register_again_;
+    aio::Signal enabled_changed_;
+    aio::Signal heartbeat_now_;
+    aio::Signal poll_now_;
+    aio::Signal save_;
+    Unsaved unsaved_;
+
+    aio::BlockingPool disk_{1};  // last: its thread is joined before the rest goes
+};
+
+}  // namespace trailer::agent

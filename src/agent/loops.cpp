@@ -1,0 +1,120 @@
+#include "agent/life.h"
+#include "aio/periodic.h"
+#include "base/log.h"
+
+namespace trailer::agent {
+namespace {
+
+// Whatever the server says, the loops neither spin nor fall asleep.
+std::chrono::milliseconds bounded(std::int64_t interval_ms) {
+    constexpr std::int64_t kShortest = 100;
+    constexpr std::int64_t kLongest = 3'600'000;
+    return std::chrono::milliseconds{std::clamp(interval_ms, kShortest, kLongest)};
+}
+
+}  // namespace
+
+Task<> Life::heartbeat() {
+    aio::PeriodicTask task;
+    task.name = "heartbeat";
+    task.period = [this] { return bounded(record_.settings.heartbeat_interval_ms); };
+    task.now = &heartbeat_now_;
+    task.failed = [this](const std::exception& e) { register_again_after(e); };
+    co_await aio::run_periodically(std::move(task), [this] { return heartbeat_once(); });
+}
+
+Task<> Life::heartbeat_once() {
+    protocol::HeartbeatRequest request;
+    request.clock = now();
+    request.engine = reconciler_->engine();
+    request.reconcile = reconciler_->reconcile();
+    request.revision = reconciler_->revision_applied();
+    if (record_.settings.metrics.host) {
+        try {
+            request.metrics.host = sampler_.sample();
+            metrics_fault_.clear();
+        } catch (const std::exception& e) {
+            // The heartbeat matters more than what it carries.
+            if (auto text = describe(e); text != metrics_fault_) {
+                log::warning("measuring this host: {}", text);
+                metrics_fault_ = std::move(text);
+            }
+        }
+    }
+    const auto engine_health = request.engine.status;
+    const auto answer = co_await server_.heartbeat(std::move(request));
+    apply(answer.enabled, answer.settings, answer.revision);
+    // An engine that is back may be another version.
+    if (std::exchange(engine_health_, engine_health) == protocol::Health::failing &&
+        engine_health == protocol::Health::ok) {
+        look_at_engine_.notify();
+    }
+}
+
+Task<> Life::poll() {
+    aio::PeriodicTask task;
+    task.name = "desired state";
+    task.period = [this] { return bounded(record_.settings.reconcile_interval_ms); };
+    task.now = &poll_now_;
+    task.failed = [this](const std::exception& e) { register_again_after(e); };
+    co_await aio::run_periodically(std::move(task), [this] { return poll_once(); });
+}
+
+Task<> Life::poll_once() {
+    auto desired = co_await server_.desired_state(revision_);
+    if (!desired) co_return;
+    log::debug("desired state: revision {}", desired->state.revision);
+    revision_ = desired->state.revision;
+    reconciler_->set_desired(std::move(desired->state));
+    unsaved_.desired = std::move(desired->text);
+    save_.notify();
+}
+
+Realtime::Handlers Life::realtime_handlers() {
+    Realtime::Handlers handlers;
+    handlers.opened = [this] { poll_now_.notify(); };
+    handlers.nudged = [this](std::int64_t revision) {
+        if (revision != revision_) poll_now_.notify();
+    };
+    handlers.settings_changed = [this] { heartbeat_now_.notify(); };
+    handlers.unauthenticated = [this] { register_again_.notify(); };
+    return handlers;
+}
+
+// The server's word about this host, from whatever answer it came with: in force at once.
+void Life::apply(bool enabled, const protocol::HostSettings& settings, std::int64_t wanted) {
+    const bool new_settings = settings != record_.settings;
+    const bool new_enabled = enabled != record_.enabled;
+    if (new_settings) {
+        log::info("settings: heartbeat every {}, poll every {}",
+                  format_duration(bounded(settings.heartbeat_interval_ms)),
+                  format_duration(bounded(settings.reconcile_interval_ms)));
+        record_.settings = settings;
+        reconciler_->set_settings(settings);
+        poll_now_.notify();  // its wait under way was for the old interval
+    }
+    if (new_enabled) {
+        log::info("this host is {}", enabled ? "enabled"
+                                             : "disabled: its workspaces are left as "
+                                               "they are");
+        record_.enabled = enabled;
+        reconciler_->set_enabled(enabled);
+        enabled_changed_.notify();
+    }
+    if (new_settings || new_enabled) {
+        unsaved_.host = wire::to_json_text(record_);
+        save_.notify();
+    }
+    if (wanted != revision_) poll_now_.notify();
+}
+
+void Life::register_again_after(const std::exception& failure) {
+    const auto* error = dynamic_cast<const Error*>(&failure);
+    if (error == nullptr) return;
+    if (error->kind() == ErrorKind::unauthenticated ||
+        dynamic_cast<const RegistrationRefused*>(error) != nullptr) {
+        register_again_.notify();
+    }
+}
+
+}  // namespace trailer::agent

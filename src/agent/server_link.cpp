@@ -1,0 +1,154 @@
+#include "agent/server_link.h"
+
+#include "protocol/api.h"
+
+namespace trailer::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A desired state of a thousand workspaces has a few megabytes; the rest answers in milliseconds.
+constexpr auto kCallLimit = 10s;
+constexpr auto kDesiredStateLimit = 60s;
+constexpr std::size_t kMostBody = 64 << 20;
+
+net::ClientOptions client_options() {
+    net::ClientOptions options;
+    options.max_connections = 4;  // heartbeat, poll, status, and one to spare
+    options.max_body = kMostBody;
+    return options;
+}
+
+ErrorKind kind_of(int status) {
+    switch (status) {
+        case 401:
+            return ErrorKind::unauthenticated;
+        case 403:
+            return ErrorKind::forbidden;
+        case 404:
+            return ErrorKind::not_found;
+        case 409:
+            return ErrorKind::conflict;
+        case 413:
+            return ErrorKind::too_large;
+        case 429:
+            return ErrorKind::rate_limited;
+        default:
+            break;
+    }
+    // 408 and 5xx may pass: a proxy without its server, a server that is starting.
+    if (status == 408 || status >= 500) return ErrorKind::unavailable;
+    return ErrorKind::invalid;
+}
+
+// What the server said in a problem (RFC 9457); empty for anything else, such as a proxy's page.
+protocol::Problem problem_of(const net::Response& response) {
+    try {
+        if (response.headers.get("Content-Type").starts_with("application/problem+json")) {
+            return wire::from_json_text<protocol::Problem>(response.body);
+        }
+    } catch (const InvalidInput&) {
+        // Not a problem after all: the status alone has to do.
+    }
+    return {};
+}
+
+std::string said(const net::Response& response, const protocol::Problem& problem) {
+    std::string text = problem.detail.empty() ? problem.title : problem.detail;
+    if (text.empty()) text = net::reason_phrase(response.status);
+    for (const auto& fault : problem.errors) {
+        text += fmt::format("; {}: {}", fault.pointer, fault.detail);
+    }
+    return text;
+}
+
+template <typename T>
+T decode(const net::Response& response, const std::string& doing) {
+    try {
+        return wire::from_json_text<T>(response.body);
+    } catch (const InvalidInput& e) {
+        throw Error(ErrorKind::unavailable,
+                    "{}: the answer is not understood ({}); is this "
+                    "address a Trailer server's?",
+                    doing, e.what());
+    }
+}
+
+}  // namespace
+
+ServerLink::ServerLink(const asio::any_io_executor& executor, const std::string& server_url)
+    : client_(executor, net::Endpoint::parse(server_url), client_options()) {}
+
+net::Headers ServerLink::headers() const {
+    net::Headers headers{{"Accept", "application/json"}};
+    if (!token_.empty()) headers.set("Authorization", "Bearer " + token_);
+    return headers;
+}
+
+Task<net::Response> ServerLink::call(std::string method, std::string target, std::string body,
+                                     std::chrono::milliseconds limit) {
+    const auto doing = fmt::format("{} {}{}", method, url(), target.substr(0, target.find('?')));
+    net::Request request{std::move(method), std::move(target), headers(), std::move(body)};
+    if (!request.body.empty()) request.headers.set("Content-Type", "application/json");
+    auto response = co_await client_.request(std::move(request), aio::Deadline::in(limit));
+    if (response.status < 400) co_return response;
+
+    const auto problem = problem_of(response);
+    using Reason = RegistrationRefused::Reason;
+    if (problem.type == protocol::kProblemPendingApproval) {
+        throw RegistrationRefused(Reason::pending_approval, said(response, problem));
+    }
+    if (problem.type == protocol::kProblemIdentityConflict) {
+        throw RegistrationRefused(Reason::identity_conflict, said(response, problem));
+    }
+    throw Error(kind_of(response.status), "{}: {} {}", doing, response.status,
+                said(response, problem));
+}
+
+Task<protocol::ChallengeAnswer> ServerLink::challenge(protocol::ChallengeRequest request) {
+    auto body = wire::to_json_text(request);
+    const auto response =
+        co_await call("POST", "/api/agent/challenge", std::move(body), kCallLimit);
+    co_return decode<protocol::ChallengeAnswer>(response, "POST /api/agent/challenge");
+}
+
+Task<protocol::RegisterAnswer> ServerLink::register_host(protocol::RegisterRequest request) {
+    token_.clear();
+    auto body = wire::to_json_text(request);
+    const auto response = co_await call("POST", "/api/agent/register", std::move(body), kCallLimit);
+    auto answer = decode<protocol::RegisterAnswer>(response, "POST /api/agent/register");
+    token_ = answer.token;
+    co_return answer;
+}
+
+Task<protocol::HeartbeatAnswer> ServerLink::heartbeat(protocol::HeartbeatRequest request) {
+    auto body = wire::to_json_text(request);
+    const auto response =
+        co_await call("POST", "/api/agent/heartbeat", std::move(body), kCallLimit);
+    co_return decode<protocol::HeartbeatAnswer>(response, "POST /api/agent/heartbeat");
+}
+
+Task<std::optional<ServerLink::Desired>> ServerLink::desired_state(std::int64_t revision) {
+    auto target = fmt::format("/api/agent/desired-state?revision={}", revision);
+    auto response = co_await call("GET", std::move(target), "", kDesiredStateLimit);
+    if (response.status == 304) co_return std::nullopt;
+    Desired desired;
+    desired.state = decode<protocol::DesiredState>(response, "GET /api/agent/desired-state");
+    desired.text = std::move(response.body);
+    co_return desired;
+}
+
+Task<> ServerLink::report(protocol::StatusRequest request) {
+    auto body = wire::to_json_text(request);
+    co_await call("POST", "/api/agent/status", std::move(body), kCallLimit);
+}
+
+Task<std::unique_ptr<net::WebSocket>> ServerLink::realtime() {
+    net::Request request{"GET", "/api/agent/realtime", headers(), ""};
+    net::WebSocketOptions options;
+    options.max_message = 64 << 10;  // control messages have tens of bytes
+    co_return co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit),
+                                         options);
+}
+
+}  // namespace trailer::agent

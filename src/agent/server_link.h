@@ -1,0 +1,63 @@
+// The agent's calls to the server, typed.
+//
+// One thread. Errors: unauthenticated (401: register again), RegistrationRefused, and Error with
+// the kind that the server's status or the connection's failure means. Messages name the call and
+// what the server said.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "net/http_client.h"
+#include "protocol/agent.h"
+
+namespace trailer::agent {
+
+// The server knows why, and waiting for an admin may help.
+class RegistrationRefused : public Error {
+  public:
+    enum class Reason { pending_approval, identity_conflict };
+
+    RegistrationRefused(Reason reason, const std::string& detail)
+        : Error(ErrorKind::forbidden, detail), reason_(reason) {}
+    Reason reason() const { return reason_; }
+
+  private:
+    Reason reason_;
+};
+
+class ServerLink {
+  public:
+    // Throws InvalidInput for a malformed URL. Connects at the first call.
+    ServerLink(const asio::any_io_executor& executor, const std::string& server_url);
+
+    std::string url() const { return client_.endpoint().to_string(); }
+
+    Task<protocol::ChallengeAnswer> challenge(protocol::ChallengeRequest request);
+    // Uses the answer's token from then on.
+    Task<protocol::RegisterAnswer> register_host(protocol::RegisterRequest request);
+
+    Task<protocol::HeartbeatAnswer> heartbeat(protocol::HeartbeatRequest request);
+
+    struct Desired {
+        protocol::DesiredState state;
+        std::string text;  // as it came, to be kept
+    };
+    // Nothing when `revision` is the newest. A negative revision: none is known.
+    Task<std::optional<Desired>> desired_state(std::int64_t revision);
+    Task<> report(protocol::StatusRequest request);
+    Task<std::unique_ptr<net::WebSocket>> realtime();
+
+  private:
+    Task<net::Response> call(std::string method, std::string target, std::string body,
+                             std::chrono::milliseconds limit);
+    net::Headers headers() const;
+
+    net::HttpClient client_;
+    std::string token_;
+};
+
+}  // namespace trailer::agent
