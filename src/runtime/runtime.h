@@ -234,6 +234,8 @@ class ContainerRuntime {
     // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
     virtual Task<> rename_container(std::string id, std::string name) = 0;
+    // In place, running or not. A limit of CPUs or memory that is 0 stays as it is: engines can't take
+    // these away from a container (Docker 20.10); a replacement can.
     virtual Task<> update_container(std::string id, Limits limits,
                                     protocol::RestartPolicy restart) = 0;
     // With its anonymous volumes, never with named ones; running or not. No-op when it is not

@@ -1,0 +1,49 @@
+// The engine's JSON (Docker Engine API 1.41) to and from our values. Pure functions.
+#pragma once
+
+#include <boost/json.hpp>
+
+#include "runtime/runtime.h"
+
+namespace trailer::runtime::docker {
+
+namespace json = boost::json;
+
+// Bodies of requests.
+json::object container_create_body(const ContainerSpec& spec);  // POST /containers/create
+json::object container_update_body(const Limits& limits, protocol::RestartPolicy restart);
+json::object endpoint_settings(const Attachment& attachment);
+json::object network_create_body(const NetworkSpec& spec);
+json::object volume_create_body(const VolumeSpec& spec);
+
+// Answers. They tolerate what is missing: engines and podman differ in what they leave out.
+Container container_from(const json::value& inspect);  // GET /containers/ID/json
+Network network_from(const json::value& inspect);
+Volume volume_from(const json::value& inspect);
+Image image_from(const json::value& inspect);       // GET /images/NAME/json
+Image image_from_list(const json::value& summary);  // an element of GET /images/json
+Info info_from(const json::value& info, const json::value& version);
+std::optional<Event> event_from(const json::value& event);
+
+// One line of a pull's or build's progress. `error` is set where the engine tells a failure.
+struct ProgressLine {
+    std::string text;
+    std::string error;
+    std::string image_id;  // of a finished build
+};
+ProgressLine progress_from(const json::value& line);
+
+// The error that an answer's status and body tell. `doing` says what was tried.
+[[noreturn]] void throw_engine_error(int status, std::string_view body, std::string_view doing);
+
+// Splits a stream of bytes into lines.
+class LineSplitter {
+  public:
+    // Calls `each` for every whole line, without its end.
+    void feed(std::string_view bytes, const std::function<void(std::string_view)>& each);
+
+  private:
+    std::string rest_;
+};
+
+}  // namespace trailer::runtime::docker

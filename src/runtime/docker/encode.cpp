@@ -1,0 +1,163 @@
+#include <cmath>
+
+#include "runtime/docker/codec.h"
+#include "wire/json.h"
+
+namespace trailer::runtime::docker {
+namespace {
+
+std::string port_key(const protocol::Port& port) {
+    return fmt::format("{}/{}", port.container, wire::to_text(port.protocol));
+}
+
+json::object to_object(const std::map<std::string, std::string>& map) {
+    json::object object;
+    for (const auto& [key, value] : map) object.emplace(key, value);
+    return object;
+}
+
+json::array to_array(const std::vector<std::string>& list) {
+    json::array array;
+    for (const auto& each : list) array.emplace_back(each);
+    return array;
+}
+
+json::object restart_policy(protocol::RestartPolicy policy) {
+    return {{"Name", wire::to_text(policy)}, {"MaximumRetryCount", 0}};
+}
+
+json::object health_check(const protocol::HealthCheck& check) {
+    json::array test{"CMD"};
+    for (const auto& word : check.command) test.emplace_back(word);
+    constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
+    return {{"Test", std::move(test)},
+            {"Interval", check.interval_ms * kNanosecondsPerMs},
+            {"Timeout", check.timeout_ms * kNanosecondsPerMs},
+            {"StartPeriod", check.start_period_ms * kNanosecondsPerMs},
+            {"Retries", check.retries}};
+}
+
+json::array device_requests(const protocol::Gpus& gpus) {
+    json::array capabilities;  // a list of lists: any of them, all in it
+    capabilities.emplace_back(to_array({"gpu"}));
+    json::object request{{"Driver", "nvidia"}, {"Count", gpus.count}};
+    if (gpus.all) request["Count"] = -1;
+    if (!gpus.uuids.empty()) {
+        request["Count"] = 0;
+        request["DeviceIDs"] = to_array(gpus.uuids);
+    }
+    request["Capabilities"] = std::move(capabilities);
+    json::array requests;
+    requests.emplace_back(std::move(request));
+    return requests;
+}
+
+json::object host_config(const ContainerSpec& spec) {
+    json::object host;
+    host["RestartPolicy"] = restart_policy(spec.restart);
+    if (spec.limits.nano_cpus > 0) host["NanoCpus"] = spec.limits.nano_cpus;
+    if (spec.limits.memory > 0) {
+        host["Memory"] = spec.limits.memory;
+        host["MemorySwap"] = spec.limits.memory;  // the sum of both: no swap on top
+    }
+    if (spec.limits.pids > 0) host["PidsLimit"] = spec.limits.pids;
+    if (spec.shm_size > 0) host["ShmSize"] = spec.shm_size;
+    if (spec.gpus && spec.gpus->any()) host["DeviceRequests"] = device_requests(*spec.gpus);
+
+    json::object bindings;
+    for (const auto& port : spec.ports) {
+        auto& list = bindings[port_key(port)];
+        if (!list.is_array()) list = json::array();
+        list.as_array().push_back(
+            json::object{{"HostIp", port.address},
+                         {"HostPort", port.host == 0 ? std::string() : std::to_string(port.host)}});
+    }
+    host["PortBindings"] = std::move(bindings);
+
+    // `Mounts`, not `Binds`: the engine then refuses a host path that is not there, where `Binds`
+    // would make a directory of root's in its place.
+    json::array mounts;
+    for (const auto& mount : spec.mounts) {
+        mounts.push_back(
+            json::object{{"Type", mount.type == ContainerMount::Type::bind ? "bind" : "volume"},
+                         {"Source", mount.source},
+                         {"Target", mount.target},
+                         {"ReadOnly", mount.read_only}});
+    }
+    host["Mounts"] = std::move(mounts);
+    if (!spec.networks.empty()) host["NetworkMode"] = spec.networks.front().network;
+    return host;
+}
+
+}  // namespace
+
+json::object endpoint_settings(const Attachment& attachment) {
+    json::object settings;
+    if (!attachment.aliases.empty()) settings["Aliases"] = to_array(attachment.aliases);
+    if (!attachment.ipv4.empty()) {
+        settings["IPAMConfig"] = json::object{{"IPv4Address", attachment.ipv4}};
+    }
+    return settings;
+}
+
+json::object container_create_body(const ContainerSpec& spec) {
+    json::object body;
+    body["Image"] = spec.image;
+    if (!spec.command.empty()) body["Cmd"] = to_array(spec.command);
+    json::array env;
+    for (const auto& [name, value] : spec.env) env.emplace_back(name + "=" + value);
+    body["Env"] = std::move(env);
+    body["Labels"] = to_object(spec.labels);
+    if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
+    if (spec.health_check) body["Healthcheck"] = health_check(*spec.health_check);
+    json::object exposed;
+    for (const auto& port : spec.ports) exposed[port_key(port)] = json::object();
+    body["ExposedPorts"] = std::move(exposed);
+    body["HostConfig"] = host_config(spec);
+    if (!spec.networks.empty()) {
+        // API 1.41 takes one endpoint here; the others are connected afterwards.
+        const auto& first = spec.networks.front();
+        body["NetworkingConfig"] = json::object{
+            {"EndpointsConfig", json::object{{first.network, endpoint_settings(first)}}}};
+    }
+    return body;
+}
+
+json::object container_update_body(const Limits& limits, protocol::RestartPolicy restart) {
+    // 0 leaves CPUs and memory as they are (20.10 refuses -1 for memory); -1 takes a pids limit away.
+    json::object body{{"PidsLimit", limits.pids > 0 ? limits.pids : -1},
+                      {"RestartPolicy", restart_policy(restart)}};
+    if (limits.nano_cpus > 0) body["NanoCpus"] = limits.nano_cpus;
+    if (limits.memory > 0) {
+        body["Memory"] = limits.memory;
+        body["MemorySwap"] = limits.memory;
+    }
+    return body;
+}
+
+json::object network_create_body(const NetworkSpec& spec) {
+    json::object body{{"Name", spec.name},
+                      {"Driver", spec.driver},
+                      {"CheckDuplicate", true},
+                      {"Internal", spec.internal},
+                      {"Labels", to_object(spec.labels)},
+                      {"Options", json::object()}};
+    if (!spec.parent.empty()) body["Options"].as_object()["parent"] = spec.parent;
+    if (!spec.subnet.empty()) {
+        json::object pool{{"Subnet", spec.subnet}};
+        if (!spec.gateway.empty()) pool["Gateway"] = spec.gateway;
+        if (!spec.ip_range.empty()) pool["IPRange"] = spec.ip_range;
+        body["IPAM"] =
+            json::object{{"Driver", "default"}, {"Config", json::array{std::move(pool)}}};
+    }
+    return body;
+}
+
+json::object volume_create_body(const VolumeSpec& spec) {
+    return {{"Name", spec.name},
+            {"Driver", spec.driver},
+            {"DriverOpts", to_object(spec.driver_options)},
+            {"Labels", to_object(spec.labels)}};
+}
+
+}  // namespace trailer::runtime::docker

@@ -1,0 +1,47 @@
+// One engine's HTTP API: calls, statuses and deadlines; no meaning of its own.
+#pragma once
+
+#include <boost/json.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "net/http_client.h"
+#include "runtime/runtime.h"
+
+namespace trailer::runtime::docker {
+
+namespace json = boost::json;
+
+class EngineApi {
+  public:
+    EngineApi(asio::any_io_executor executor, net::Endpoint endpoint,
+              std::chrono::milliseconds deadline);
+
+    // The answer's JSON, or null for an empty one. A status of 400 and more throws what the engine
+    // says, with `doing` ("starting container x"); 304 (already so) does not.
+    Task<json::value> call(std::string method, std::string path, json::value body,
+                           std::string doing, std::chrono::milliseconds extra = {});
+    Task<json::value> get(std::string path, std::string doing);
+    // Nothing for a 404.
+    Task<std::optional<json::value>> find(std::string path, std::string doing);
+
+    // Calls `each` with every line of a streamed answer.
+    Task<> lines(net::Request request, aio::Deadline head, std::string doing,
+                 std::function<void(std::string_view)> each);
+
+    std::chrono::milliseconds deadline() const { return deadline_; }
+
+  private:
+    // "/v1.41", once the engine has told which versions it speaks.
+    Task<std::string> prefix();
+
+    net::HttpClient client_;
+    std::chrono::milliseconds deadline_;
+    std::string prefix_;
+};
+
+// `name` in a path.
+std::string path_escape(std::string_view name);
+
+}  // namespace trailer::runtime::docker
