@@ -3,8 +3,8 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
-#include <deque>
 
+#include "aio/mutex.h"
 #include "net/websocket_stream.h"
 
 namespace trailer::net {
@@ -14,49 +14,12 @@ namespace http = beast::http;
 namespace websocket = beast::websocket;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-// Takes turns between writers: Beast allows one write at a time.
-class Turn {
-  public:
-    explicit Turn(const asio::any_io_executor& executor) : executor_(executor) {}
-
-    Task<> take() {
-        if (!std::exchange(taken_, true)) co_return;
-        const auto mine =
-            std::make_shared<asio::steady_timer>(executor_, asio::steady_timer::time_point::max());
-        waiting_.push_back(mine);
-        // The holder passes the turn by cancelling the timer; a cancelled caller steps out of the
-        // line.
-        co_await mine->async_wait(kTuple);
-        if (std::erase(waiting_, mine) != 0)
-            throw boost::system::system_error(asio::error::operation_aborted);
-        if ((co_await asio::this_coro::cancellation_state).cancelled() !=
-            asio::cancellation_type::none) {
-            pass();
-            throw boost::system::system_error(asio::error::operation_aborted);
-        }
-    }
-    void pass() {
-        if (waiting_.empty()) {
-            taken_ = false;
-            return;
-        }
-        const auto next = waiting_.front();
-        waiting_.pop_front();
-        next->cancel();
-    }
-
-  private:
-    asio::any_io_executor executor_;
-    std::deque<std::shared_ptr<asio::steady_timer>> waiting_;
-    bool taken_ = false;
-};
-
 class Connection : public WebSocket {
   public:
     Connection(Stream stream, WebSocketOptions options)
         : peer_(peer_of(stream.raw().socket())),
           socket_(std::move(stream)),
-          turn_(socket_.get_executor()) {
+          writing_(socket_.get_executor()) {
         // Beast pings when half of idle_timeout has passed in silence, and gives up after all of
         // it.
         websocket::stream_base::timeout timeout{};
@@ -84,10 +47,9 @@ class Connection : public WebSocket {
     }
 
     Task<> write(std::string data, bool binary) override {
-        co_await turn_.take();
+        const auto turn = co_await writing_.lock();  // Beast allows one write at a time
         socket_.binary(binary);
         const auto [error, count] = co_await socket_.async_write(asio::buffer(data), kTuple);
-        turn_.pass();
         if (error) throw_failure(error, "WebSocket with " + peer_);
     }
 
@@ -97,11 +59,10 @@ class Connection : public WebSocket {
         limit.async_wait([this](const boost::system::error_code& error) {
             if (!error) abort();
         });
-        co_await turn_.take();
+        const auto turn = co_await writing_.lock();
         const websocket::close_reason why(static_cast<websocket::close_code>(code),
                                           std::string_view(reason).substr(0, 120));
         co_await socket_.async_close(why, kTuple);
-        turn_.pass();
         limit.cancel();
     }
 
@@ -113,7 +74,7 @@ class Connection : public WebSocket {
     std::string peer_;
     std::string subprotocol_;
     websocket::stream<Stream> socket_;
-    Turn turn_;
+    aio::Mutex writing_;
 };
 
 ErrorKind kind_of_status(unsigned status) {
