@@ -1,0 +1,333 @@
+#include "client/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/log.h"
+#include "client/commands.h"
+#include "client/completion.h"
+#include "client/failure.h"
+#include "client/subject.h"
+#include "client/terminal.h"
+#include "client/version.h"
+
+namespace trailer::client {
+namespace {
+
+constexpr std::string_view kKinds =
+    "hosts, workspaces, networks, volumes or images (also ws, net, vol, img)";
+
+void add_connection(CLI::App& command, ConnectionFlags& flags) {
+    command.add_option("--server", flags.server, "The server, for this call alone")
+        ->type_name("URL");
+    command
+        .add_option("--token-file", flags.token_file, "A file with the token, for this call alone")
+        ->type_name("FILE");
+}
+
+std::string fault_of_format(const std::string& text, const std::string& allowed) {
+    if (("|" + allowed + "|").find("|" + text + "|") != std::string::npos) return {};
+    return fmt::format("expected one of {}, got \"{}\"", allowed, text);
+}
+
+Format parse_format(const std::string& text) {
+    if (text == "wide") return Format::wide;
+    if (text == "name") return Format::name;
+    if (text == "json") return Format::json;
+    if (text == "yaml") return Format::yaml;
+    return Format::table;
+}
+
+void add_format(CLI::App& command, Format& format, const std::string& allowed) {
+    command
+        .add_option_function<std::string>(
+            "-o,--output", [&format](const std::string& text) { format = parse_format(text); },
+            "How to show it")
+        ->type_name(allowed)
+        ->check([allowed](const std::string& text) { return fault_of_format(text, allowed); });
+}
+
+void add_wait(CLI::App& command, WaitFlags& flags, const std::string& help) {
+    auto* wait = command.add_flag("--wait", flags.wait, help);
+    command.add_option("--timeout", flags.timeout_s, "Give up waiting after this many seconds")
+        ->type_name("SECONDS")
+        ->needs(wait)
+        ->check([](const std::string& text) {
+            const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+            const bool good = digits && !text.empty() && text.size() < 9 && text != "0";
+            return good ? std::string()
+                        : "expected a whole number of seconds, got \"" + text + "\"";
+        });
+}
+
+void add_files(CLI::App& command, std::vector<std::string>& files, bool required) {
+    command
+        .add_option("-f,--file", files,
+                    "A YAML or JSON file, - for standard input; may be repeated")
+        ->type_name("FILE")
+        ->required(required)
+        ->allow_extra_args(false);
+}
+
+// A verb whose flags live as long as its callback. `body` adds them, and returns what runs it.
+template <typename Flags>
+CLI::App* add_verb(CLI::App& app, Chosen& chosen, const std::string& name, const std::string& help,
+                   int (*run)(const Flags&), void (*add_flags)(CLI::App&, Flags&)) {
+    auto* command = app.add_subcommand(name, help);
+    const auto flags = std::make_shared<Flags>();
+    add_flags(*command, *flags);
+    command->callback([&chosen, name, flags, run] {
+        chosen.what = name;
+        chosen.run = [flags, run] { return run(*flags); };
+    });
+    return command;
+}
+
+void add_reading(CLI::App& app, Chosen& chosen) {
+    add_verb<GetFlags>(app, chosen, "get", "List resources, or show some by name", get,
+                       [](CLI::App& command, GetFlags& flags) {
+                           command.add_option("KIND", flags.kind, std::string(kKinds))->required();
+                           command.add_option("NAME", flags.names, "Names or ids; none: all");
+                           command.add_flag("-w,--watch", flags.watch,
+                                            "Go on, and show each change as it comes");
+                           add_format(command, flags.format, "table|wide|name|json|yaml");
+                           add_connection(command, flags.connection);
+                       });
+    add_verb<DescribeFlags>(
+        app, chosen, "describe", "Show all there is to know of a resource", describe_resources,
+        [](CLI::App& command, DescribeFlags& flags) {
+            command.add_option("KIND", flags.kind, std::string(kKinds))->required();
+            command.add_option("NAME", flags.names, "Names or ids");
+            add_connection(command, flags.connection);
+        });
+}
+
+void add_writing(CLI::App& app, Chosen& chosen) {
+    add_verb<ApplyFlags>(app, chosen, "apply", "Create or update what documents describe", apply,
+                         [](CLI::App& command, ApplyFlags& flags) {
+                             add_files(command, flags.files, true);
+                             command.add_flag("--dry-run", flags.dry_run,
+                                              "Say what would change, and change nothing");
+                             add_wait(command, flags.wait, "Wait until all of it runs, or fails");
+                             add_format(command, flags.format, "table|name|json|yaml");
+                             add_connection(command, flags.connection);
+                         });
+    add_verb<DeleteFlags>(app, chosen, "delete", "Delete resources by name, or those of documents",
+                          remove, [](CLI::App& command, DeleteFlags& flags) {
+                              command.add_option("KIND", flags.kind, std::string(kKinds));
+                              command.add_option("NAME", flags.names, "Names or ids");
+                              add_files(command, flags.files, false);
+                              add_wait(command, flags.wait, "Wait until all of it is gone");
+                              add_connection(command, flags.connection);
+                          });
+    const auto power = [](CLI::App& command, PowerFlags& flags) {
+        command.add_option("WORKSPACE", flags.workspaces, "Names or ids")->required();
+        add_wait(command, flags.wait, "Wait until it is so");
+        add_connection(command, flags.connection);
+    };
+    add_verb<PowerFlags>(app, chosen, "start", "Start workspaces", start, power);
+    add_verb<PowerFlags>(app, chosen, "stop", "Stop workspaces; they stay stopped", stop, power);
+    add_verb<PowerFlags>(app, chosen, "restart", "Restart workspaces", restart, power);
+    add_verb<ApproveFlags>(app, chosen, "approve",
+                           "Let a new host, or a host with a new key, take part", approve,
+                           [](CLI::App& command, ApproveFlags& flags) {
+                               command.add_option("HOST", flags.host, "Its name or id")->required();
+                               command
+                                   .add_option("--fingerprint", flags.fingerprint,
+                                               "The key that is meant, as the agent's log shows it")
+                                   ->type_name("KEY");
+                               add_connection(command, flags.connection);
+                           });
+}
+
+void add_session(CLI::App& app, Chosen& chosen) {
+    add_verb<LoginFlags>(
+        app, chosen, "login", "Log in, and keep the token for later commands", login,
+        [](CLI::App& command, LoginFlags& flags) {
+            command.add_option("-u,--username", flags.username, "Who logs in")->type_name("NAME");
+            command
+                .add_option("--password-file", flags.password_file,
+                            "A file with the password, - for standard input")
+                ->type_name("FILE");
+            add_connection(command, flags.connection);
+        });
+    add_verb<ConnectionFlags>(app, chosen, "logout", "Give the token back and forget it", logout,
+                              add_connection);
+    add_verb<DoctorFlags>(
+        app, chosen, "doctor", "Check what has to be in place, and say what to do", doctor,
+        [](CLI::App& command, DoctorFlags& flags) {
+            command
+                .add_option("-C,--config-file", flags.config_file, "The roles' configuration file")
+                ->type_name("FILE");
+            command
+                .add_option("--docker-host", flags.docker_host,
+                            "Where the engine listens; default: as configured")
+                ->type_name("ADDRESS");
+            add_format(command, flags.format, "table|json|yaml");
+            add_connection(command, flags.connection);
+        });
+    add_verb<Format>(
+        app, chosen, "version", "Say which build this is",
+        [](const Format& format) { return show_version(format); },
+        [](CLI::App& command, Format& format) {
+            add_format(command, format, "table|name|json|yaml");
+        });
+}
+
+Arguments arguments_of(const std::string& verb) {
+    if (verb == "get" || verb == "describe" || verb == "delete") return Arguments::kind_and_names;
+    if (verb == "start" || verb == "stop" || verb == "restart") return Arguments::workspaces;
+    if (verb == "approve") return Arguments::hosts;
+    if (verb == "completion") return Arguments::shells;
+    if (verb == "help") return Arguments::verbs;
+    return Arguments::none;
+}
+
+std::vector<CommandShape> shape_of(const CLI::App& app) {
+    std::vector<CommandShape> shapes;
+    for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        CommandShape shape{.name = command->get_name(),
+                           .help = command->get_description(),
+                           .arguments = arguments_of(command->get_name())};
+        for (const auto* option : command->get_options()) {
+            if (option->get_lnames().empty()) continue;  // an argument
+            const auto& shorts = option->get_snames();
+            shape.flags.push_back(
+                {.long_name = option->get_lnames().front(),
+                 .short_name = shorts.empty() ? "" : shorts.front(),
+                 .help = option->get_description(),
+                 .value = option->get_items_expected_max() > 0 ? option->get_type_name() : ""});
+        }
+        shapes.push_back(std::move(shape));
+    }
+    return shapes;
+}
+
+void add_help(CLI::App& app, Chosen& chosen) {
+    auto* completion = app.add_subcommand("completion", "Print a script that completes commands");
+    const auto shell = std::make_shared<std::string>();
+    completion->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+    completion->callback([&app, &chosen, shell] {
+        chosen.what = "completion";
+        chosen.run = [&app, shell] {
+            const auto known = parse_shell(*shell);
+            if (!known) {
+                throw UsageError(fmt::format("expected bash, zsh or fish, got \"{}\"", *shell));
+            }
+            print(stdout, completion_script(*known, shape_of(app)));
+            return kDone;
+        };
+    });
+    auto* help = app.add_subcommand("help", "Explain a command");
+    const auto verb = std::make_shared<std::string>();
+    help->add_option("COMMAND", *verb, "Which one; none: an overview");
+    help->callback([&app, &chosen, verb] {
+        chosen.what = "help";
+        chosen.run = [&app, verb] {
+            const auto found = app.get_subcommands(
+                [&](const CLI::App* each) { return each->get_name() == *verb; });
+            if (found.empty() && !verb->empty()) {
+                throw UsageError(fmt::format("there is no command \"{}\"", *verb));
+            }
+            print(stdout, found.empty() ? app.help() : found.front()->help());
+            return kDone;
+        };
+    });
+}
+
+// Levenshtein's distance, for "did you mean".
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        auto diagonal = std::exchange(row[0], i);
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const auto cost = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, cost}));
+        }
+    }
+    return row[b.size()];
+}
+
+std::string nearest(const std::string& word, const std::vector<std::string>& words) {
+    std::string best;
+    std::size_t least = 3;  // two slips at most
+    for (const auto& each : words) {
+        if (const auto d = distance(word, each); d < least) {
+            least = d;
+            best = each;
+        }
+    }
+    return best.empty() ? "" : fmt::format(", did you mean {}?", best);
+}
+
+UsageError unexpected(const CLI::App& app, const CLI::App* command) {
+    const auto rest = app.remaining(true);
+    const auto word = rest.empty() ? std::string("?") : rest.front();
+    std::vector<std::string> known;
+    if (command == nullptr) {
+        for (const auto& shape : shape_of(app)) known.push_back(shape.name);
+        if (!word.starts_with('-')) {
+            return UsageError(
+                fmt::format("there is no command \"{}\"{}", word, nearest(word, known)));
+        }
+    } else if (!word.starts_with('-')) {
+        return UsageError(fmt::format("\"{}\" is one argument too many", word));
+    }
+    for (const auto* option : (command == nullptr ? &app : command)->get_options()) {
+        for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+    }
+    return UsageError(fmt::format("there is no flag {}{}", word, nearest(word, known)));
+}
+
+// The subcommand that was being read.
+const CLI::App* command_in(const CLI::App& app) {
+    const auto parsed = app.get_subcommands();
+    return parsed.empty() ? nullptr : parsed.front();
+}
+
+int parse(CLI::App& app, int argc, const char* const* argv) {
+    try {
+        app.parse(argc, argv);
+        return -1;
+    } catch (const CLI::Success& e) {
+        return app.exit(e);  // --help, --version: printed
+    } catch (const CLI::ParseError& e) {
+        const auto* command = command_in(app);
+        const auto name = command == nullptr ? std::string() : command->get_name();
+        const bool extra = dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr;
+        return report_failure(name, extra ? unexpected(app, command) : UsageError(e.what()));
+    }
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv,
+                     const std::function<void(CLI::App&, Chosen&)>& add_roles) {
+    CLI::App app("Trailer: development workspaces on many hosts.", "trailer");
+    app.set_version_flag("--version", fmt::format("trailer {}", version()));
+    app.get_formatter()->column_width(36);
+    Chosen chosen;
+    app.option_defaults()->group("Flags");
+    add_writing(app, chosen);
+    add_reading(app, chosen);
+    add_session(app, chosen);
+    add_help(app, chosen);
+    for (auto* command : app.get_subcommands([](CLI::App*) { return true; })) {
+        command->group("Commands");
+    }
+    add_roles(app, chosen);
+
+    if (const int ended = parse(app, argc, argv); ended >= 0) return ended;
+    if (!chosen.run) {
+        print(stderr, app.help());
+        return kBadUsage;
+    }
+    try {
+        return chosen.run();
+    } catch (const std::exception& e) {
+        return report_failure(chosen.what, e);
+    }
+}
+
+}  // namespace trailer::client

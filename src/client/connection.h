@@ -1,0 +1,34 @@
+// Which server the client talks to, and with which token: what `login` saved, or what flags say.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace trailer::client {
+
+inline constexpr const char* kDefaultServer = "http://localhost:8090";
+
+struct Target {
+    std::string server = kDefaultServer;
+    std::string token;  // empty: not logged in
+
+    bool operator==(const Target&) const = default;
+};
+
+struct ConnectionFlags {
+    std::optional<std::string> server;
+    std::optional<std::string> token_file;
+};
+
+// $XDG_CONFIG_HOME/trailer.dev/client.yml
+std::filesystem::path credentials_file();
+
+// Nothing where nobody has logged in. Throws Error for a file that holds something else.
+std::optional<Target> load_target(const std::filesystem::path& file);
+void save_target(const std::filesystem::path& file, const Target& target);
+
+// Flags win over the file. A saved token goes to the server that gave it and to no other.
+Target resolve_target(const std::filesystem::path& file, const ConnectionFlags& flags);
+
+}  // namespace trailer::client

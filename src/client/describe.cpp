@@ -1,0 +1,247 @@
+#include "client/describe.h"
+
+#include <boost/json.hpp>
+
+#include "client/api.h"
+#include "client/arguments.h"
+#include "client/columns.h"
+#include "client/commands.h"
+#include "client/failure.h"
+#include "client/table.h"
+#include "protocol/api.h"
+#include "wire/json.h"
+#include "wire/yaml.h"
+
+namespace trailer::client {
+namespace {
+
+namespace json = boost::json;
+using protocol::HostView;
+using protocol::ResourceView;
+
+constexpr std::size_t kLabelWidth = 14;
+
+// Puts a page together: fields with aligned values, and titled sections.
+class Page {
+  public:
+    Page(const Palette& palette, Timestamp now) : palette_(palette), now_(now) {}
+
+    void title(std::string_view kind, std::string_view name) {
+        text_ += palette_.paint(Style::strong, fmt::format("{} {}", kind, one_line(name))) + "\n";
+    }
+    void field(std::string_view label, std::string_view value, Style style = Style::plain) {
+        if (value.empty()) return;
+        text_ += fmt::format("  {:<{}}{}\n", fmt::format("{}:", label), kLabelWidth,
+                             palette_.paint(style, one_line(value)));
+    }
+    void moment(std::string_view label, Timestamp time) {
+        if (time != Timestamp{}) {
+            field(label, fmt::format("{} ({} ago)", format_rfc3339(time), short_age(time, now_)));
+        }
+    }
+    void section(std::string_view title) {
+        text_ += "\n" + palette_.paint(Style::strong, title) + "\n";
+    }
+    // Every line two blanks in.
+    void block(std::string_view content) {
+        while (!content.empty()) {
+            const auto end = std::min(content.find('\n'), content.size());
+            text_ += fmt::format("  {}\n", printable(content.substr(0, end)));
+            content.remove_prefix(std::min(end + 1, content.size()));
+        }
+    }
+    void yaml(std::string_view title, const json::value& value) {
+        const auto* object = value.if_object();
+        if (object != nullptr && object->empty()) return;
+        section(title);
+        block(wire::to_yaml(value));
+    }
+    void table(std::string_view title, std::vector<std::string> titles,
+               const std::vector<Row>& rows) {
+        if (rows.empty()) return;
+        section(title);
+        Table table(std::move(titles));
+        const auto whole = table.render(rows, palette_);
+        std::string_view rest = whole;
+        while (!rest.empty()) {
+            const auto end = rest.find('\n');
+            text_ += fmt::format("  {}\n", rest.substr(0, end));
+            rest.remove_prefix(end + 1);
+        }
+    }
+    std::string age(Timestamp since) const { return short_age(since, now_); }
+    std::string text() { return std::move(text_); }
+
+  private:
+    const Palette& palette_;
+    Timestamp now_;
+    std::string text_;
+};
+
+std::string indented(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        result += c;
+        if (c == '\n') result += "    ";
+    }
+    return result;
+}
+
+void messages(Page& page, const std::vector<protocol::Message>& messages) {
+    if (messages.empty()) return;
+    page.section("Messages");
+    for (const auto& each : messages) {
+        const auto since = page.age(each.since);
+        page.block(fmt::format("{}{}{}: {}", wire::to_text(each.severity),
+                               since.empty() ? "" : ", ", since.empty() ? "" : since + " ago",
+                               indented(each.text)));
+    }
+}
+
+std::string describe_resource(const ResourceView& view, const Palette& palette, Timestamp now) {
+    Page page(palette, now);
+    page.title(protocol::title(view.kind), view.name);
+    page.field("Status", wire::to_text(view.status), style_of(view.status));
+    if (view.running) page.field("Wanted", *view.running ? "running" : "stopped");
+    page.field("Host", view.host);
+    page.field("ID", view.id);
+    page.field("Revision", std::to_string(view.revision));
+    page.moment("Created", view.created);
+    page.moment("Updated", view.updated);
+    messages(page, view.messages);
+    page.yaml("Spec", view.spec);
+    page.yaml("Observed", view.observed);
+    return page.text();
+}
+
+Row condition_row(std::string_view name, const protocol::Condition& condition, const Page& page) {
+    return {{std::string(name)},
+            {wire::to_text(condition.status), style_of(condition.status)},
+            {page.age(condition.since)},
+            {condition.reason}};
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string text;
+    for (const auto& each : texts) text += (text.empty() ? "" : ", ") + each;
+    return text;
+}
+
+void bounds(Page& page, const protocol::Capabilities& can) {
+    page.section("Host's own bounds");
+    page.field("Privileged", can.allow_privileged ? "allowed" : "refused");
+    page.field("Host network", can.allow_host_network ? "allowed" : "refused");
+    page.field("Bind roots",
+               can.allowed_bind_roots.empty() ? "none" : joined(can.allowed_bind_roots));
+    page.field("Devices", joined(can.allowed_devices));
+    page.field("Capabilities", joined(can.allowed_capabilities));
+}
+
+void equipment(Page& page, const HostView& host) {
+    const auto& can = host.capabilities;
+    page.section("Equipment");
+    page.field("Engine", fmt::format("{} {}{}", can.runtime, can.runtime_version,
+                                     can.runtime_api_version.empty()
+                                         ? ""
+                                         : fmt::format(" (API {})", can.runtime_api_version)));
+    page.field("System", fmt::format("{}/{}", host.os, host.architecture));
+    page.field("Kernel", can.kernel);
+    page.field("CPUs", can.cpus > 0 ? std::to_string(can.cpus) : "");
+    page.field("Memory", can.memory_total > 0 ? short_bytes(can.memory_total) : "");
+    page.field("Storage", can.storage_driver);
+    page.field("Cgroups", can.cgroup_version > 0 ? fmt::format("v{}", can.cgroup_version) : "");
+    for (const auto& gpu : can.gpus) {
+        page.field("GPU",
+                   fmt::format("{} ({}, {})", gpu.name, short_bytes(gpu.memory_total), gpu.uuid));
+    }
+    std::vector<Row> rows;
+    for (const auto& each : can.network_interfaces) {
+        rows.push_back(
+            {{each.name}, {each.up ? "up" : "down"}, {each.mac}, {joined(each.addresses)}});
+    }
+    page.table("Network interfaces for macvlan", {"NAME", "LINK", "MAC", "ADDRESSES"}, rows);
+}
+
+void load(Page& page, const std::optional<protocol::HostMetrics>& metrics) {
+    if (!metrics) return;
+    page.section("Load");
+    page.field("CPU", fmt::format("{:.1f} % of {}", metrics->cpu_percent, metrics->cpus));
+    page.field("Memory",
+               fmt::format("{} of {} used, {} can be had", short_bytes(metrics->memory_used),
+                           short_bytes(metrics->memory_total), short_bytes(metrics->memory_free)));
+    page.field("Disk", fmt::format("{} read, {} written", short_bytes(metrics->disk_read_bytes),
+                                   short_bytes(metrics->disk_written_bytes)));
+    page.field("Network",
+               fmt::format("{} received, {} sent", short_bytes(metrics->network_received_bytes),
+                           short_bytes(metrics->network_sent_bytes)));
+    page.field("Processes", std::to_string(metrics->processes));
+    page.moment("Measured", metrics->at);
+}
+
+std::string describe_host(const HostView& host, const Palette& palette, Timestamp now) {
+    Page page(palette, now);
+    page.title("Host", host.name);
+    page.field("Status", status_text(host), style_of(host));
+    page.moment("Since", host.since);
+    page.field("Enabled", host.enabled ? "yes" : "no");
+    page.field("ID", host.id);
+    page.field("Agent", host.version);
+    page.field("Address", host.address);
+    page.field("Key", host.fingerprint);
+    page.field("Revision",
+               host.revision == host.revision_applied
+                   ? fmt::format("{}, applied", host.revision)
+                   : fmt::format("{} wanted, {} applied", host.revision, host.revision_applied));
+    page.moment("Created", host.created);
+    page.moment("Updated", host.updated);
+    if (host.identity_conflict) {
+        const auto& other = *host.identity_conflict;
+        page.section("Another machine claims to be this host");
+        page.field("Key", other.fingerprint, Style::bad);
+        page.field("Address", other.address);
+        page.moment("First seen", other.first);
+        page.moment("Last seen", other.last);
+        page.field("To let it in", fmt::format("trailer approve {} --fingerprint {}", host.name,
+                                               other.fingerprint));
+    }
+    page.table(
+        "Conditions", {"PART", "STATUS", "SINCE", "WHY"},
+        {condition_row("heartbeat", host.heartbeat, page),
+         condition_row("realtime", host.realtime, page), condition_row("engine", host.engine, page),
+         condition_row("reconcile", host.reconcile, page)});
+    equipment(page, host);
+    bounds(page, host.capabilities);
+    load(page, host.metrics.host);
+    page.yaml("Settings", wire::to_json(host.settings));
+    return page.text();
+}
+
+}  // namespace
+
+std::string description(Subject subject, const json::value& item, const Palette& palette,
+                        Timestamp now) {
+    if (subject == Subject::host) {
+        return describe_host(wire::from_json<HostView>(item), palette, now);
+    }
+    return describe_resource(wire::from_json<ResourceView>(item), palette, now);
+}
+
+int describe_resources(const DescribeFlags& flags) {
+    const auto named = parse_named(flags.kind, flags.names);
+    if (named.names.empty()) {
+        throw UsageError(
+            fmt::format("expected the name of the {} to describe", noun(named.subject)));
+    }
+    Api api(resolve_target(credentials_file(), flags.connection));
+    const auto palette = palette_for(stdout);
+    std::string text;
+    for (const auto& name : named.names) {
+        const auto item = api.get(path_of(named.subject, name));
+        if (!text.empty()) text += "\n";
+        text += description(named.subject, item, palette, now());
+    }
+    print(stdout, text);
+    return kDone;
+}
+
+}  // namespace trailer::client

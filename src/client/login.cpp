@@ -1,0 +1,93 @@
+// `trailer login` and `trailer logout`.
+#include <boost/json.hpp>
+#include <iostream>
+
+#include "base/file.h"
+#include "client/api.h"
+#include "client/commands.h"
+#include "client/failure.h"
+#include "client/terminal.h"
+#include "protocol/api.h"
+#include "wire/json.h"
+
+namespace trailer::client {
+namespace {
+
+// The first line: editors and `echo` end a file with one.
+std::string first_line(std::string text) {
+    text.erase(std::min(text.find_first_of("\r\n"), text.size()));
+    return text;
+}
+
+std::string password_of(const LoginFlags& flags, const std::string& username,
+                        const std::string& server) {
+    std::string password;
+    if (!flags.password_file.empty() && flags.password_file != "-") {
+        password = first_line(read_file(flags.password_file));
+    } else if (flags.password_file.empty() && can_ask()) {
+        password = ask_hidden(fmt::format("Password of {} at {}: ", username, server));
+    } else {
+        std::getline(std::cin, password);
+        password = first_line(std::move(password));
+    }
+    if (password.empty()) {
+        throw CommandFailure("the password is empty",
+                             "give it on the terminal, on standard input, or by --password-file");
+    }
+    return password;
+}
+
+}  // namespace
+
+int login(const LoginFlags& flags) {
+    const auto file = credentials_file();
+    auto target = resolve_target(file, flags.connection);
+    auto username = flags.username;
+    if (username.empty() && can_ask()) username = ask_line("Username: ");
+    if (username.empty()) throw UsageError("--username is required");
+
+    const protocol::LoginRequest request{username, password_of(flags, username, target.server)};
+    // A token from before, which may have expired, must not stand in the way.
+    target.token.clear();
+    Api api(target);
+    protocol::LoginAnswer answer;
+    try {
+        answer = wire::from_json<protocol::LoginAnswer>(
+            api.post("/api/auth/login", wire::to_json(request)));
+    } catch (const Error& e) {
+        if (e.kind() != ErrorKind::unauthenticated) throw;
+        throw CommandFailure(
+            e.what(), fmt::format("check the username and the password for {}", target.server));
+    }
+    target.token = std::move(answer.token);
+    save_target(file, target);
+    print(stdout, fmt::format("logged in to {} as {} ({})\n", target.server,
+                              one_line(answer.user.username), wire::to_text(answer.user.role)));
+    return kDone;
+}
+
+int logout(const ConnectionFlags& connection) {
+    const auto file = credentials_file();
+    const auto saved = load_target(file);
+    const auto target = resolve_target(file, connection);
+    if (target.token.empty()) {
+        print(stdout, fmt::format("not logged in to {}\n", target.server));
+        return kDone;
+    }
+    std::exception_ptr failure;
+    try {
+        Api(target).post("/api/auth/logout", boost::json::object());
+    } catch (const Error& e) {
+        // A token that is no longer good is what logging out is for.
+        if (e.kind() != ErrorKind::unauthenticated) failure = std::current_exception();
+    }
+    // The token goes from here even where the server can't be told.
+    if (saved && saved->token == target.token) {
+        save_target(file, {.server = saved->server, .token = {}});
+    }
+    if (failure) std::rethrow_exception(failure);
+    print(stdout, fmt::format("logged out of {}\n", target.server));
+    return kDone;
+}
+
+}  // namespace trailer::client
