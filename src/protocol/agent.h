@@ -231,6 +231,7 @@ BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>),
 
 // GET /api/agent/desired-state?revision=N: the whole of it, or 304 when N is the newest.
 struct DesiredState {
+    std::string host_id;
     std::int64_t revision = 0;
     std::vector<DesiredNetwork> networks;
     std::vector<DesiredVolume> volumes;
@@ -239,7 +240,7 @@ struct DesiredState {
 
     bool operator==(const DesiredState&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(DesiredState, (), (revision, networks, volumes, images, workspaces))
+BOOST_DESCRIBE_STRUCT(DesiredState, (), (host_id, revision, networks, volumes, images, workspaces))
 
 // One resource's news. The newest replaces all before it.
 struct StatusReport {

@@ -10,18 +10,10 @@
 
 #include "aio/task.h"
 #include "protocol/agent.h"
+#include "reconcile/wanted.h"
 #include "runtime/runtime.h"
 
 namespace trailer::reconcile {
-
-// What this host allows, from the agent's own configuration file.
-struct Bounds {
-    bool allow_privileged = false;
-    bool allow_host_network = false;
-    std::vector<std::string> allowed_bind_roots;
-    std::vector<std::string> allowed_devices;
-    std::vector<std::string> allowed_capabilities;
-};
 
 struct Options {
     Bounds bounds;

@@ -30,6 +30,7 @@ using Labels = std::map<std::string, std::string>;
 // Every object that Trailer makes carries these; an object without kManaged is never touched.
 namespace label {
 inline constexpr const char* kManaged = "dev.trailer.managed";     // "true"
+inline constexpr const char* kHost = "dev.trailer.host";           // the id of the host it is for
 inline constexpr const char* kId = "dev.trailer.id";               // the resource's id
 inline constexpr const char* kName = "dev.trailer.name";           // the resource's name
 inline constexpr const char* kSpecHash = "dev.trailer.spec-hash";  // of what can't change in place
@@ -204,7 +205,8 @@ struct Event {
     std::string action;  // "die", "rename", "destroy", "connect", …
     std::string id;      // of the container, network or image; the volume's name
     std::string name;
-    Labels labels;  // where the engine tells them (containers)
+    std::string container;  // of a network's connect and disconnect: the container's id
+    Labels labels;          // where the engine tells them (containers)
 };
 
 // A line of a pull's or a build's progress, for people.
@@ -234,8 +236,8 @@ class ContainerRuntime {
     // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
     virtual Task<> rename_container(std::string id, std::string name) = 0;
-    // In place, running or not. A limit of CPUs or memory that is 0 stays as it is: engines can't take
-    // these away from a container (Docker 20.10); a replacement can.
+    // In place, running or not. A limit of CPUs or memory that is 0 stays as it is: engines can't
+    // take these away from a container (Docker 20.10); a replacement can.
     virtual Task<> update_container(std::string id, Limits limits,
                                     protocol::RestartPolicy restart) = 0;
     // With its anonymous volumes, never with named ones; running or not. No-op when it is not

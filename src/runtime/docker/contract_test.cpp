@@ -1,4 +1,4 @@
-// What every ContainerRuntime promises (runtime.h), held against the real engine.
+// What every ContainerRuntime promises (runtime.h), held against the real engine and the fake.
 #include <gmock/gmock.h>
 
 #include <cstdlib>
@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "runtime/docker/docker_runtime.h"
+#include "runtime/fake_runtime.h"
 
 namespace {
 
@@ -16,9 +17,15 @@ using namespace std::chrono_literals;
 
 constexpr auto* kImage = "trailer.dev/busybox:1";
 
-class Contract : public testing::Test {
+class Contract : public testing::TestWithParam<const char*> {
   protected:
     void SetUp() override {
+        if (GetParam() == std::string_view("fake")) {
+            auto fake = std::make_unique<FakeRuntime>(context_.get_executor());
+            fake->add_image(kImage);
+            runtime_ = std::move(fake);
+            return;
+        }
         const auto* address = std::getenv("TRAILER_TEST_ENGINE");
         if (address == nullptr)
             GTEST_SKIP() << "TRAILER_TEST_ENGINE is not set: ./test integration sets it";
@@ -94,7 +101,10 @@ Task<> life_of_a_container(ContainerRuntime& runtime, ContainerSpec spec) {
     EXPECT_EQ(co_await runtime.find_container(id), std::nullopt);
 }
 
-TEST_F(Contract, AContainerIsMadeStartedChangedStoppedAndRemoved) {
+INSTANTIATE_TEST_SUITE_P(, Contract, testing::Values("docker", "fake"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(Contract, AContainerIsMadeStartedChangedStoppedAndRemoved) {
     run(life_of_a_container(*runtime_, container("-a")));
 }
 
@@ -129,7 +139,7 @@ Task<> life_of_a_network(ContainerRuntime& runtime, ContainerSpec spec, std::str
     co_await runtime.remove_network(second);
 }
 
-TEST_F(Contract, ANetworkCarriesContainersAndGoesWhenTheyHaveGone) {
+TEST_P(Contract, ANetworkCarriesContainersAndGoesWhenTheyHaveGone) {
     run(life_of_a_network(*runtime_, container("-n"), prefix_ + "-net"));
 }
 
@@ -150,7 +160,7 @@ Task<> life_of_a_volume(ContainerRuntime& runtime, ContainerSpec spec, std::stri
     EXPECT_EQ(co_await runtime.find_volume(name), std::nullopt);
 }
 
-TEST_F(Contract, AVolumeOutlivesItsContainers) {
+TEST_P(Contract, AVolumeOutlivesItsContainers) {
     run(life_of_a_volume(*runtime_, container("-v"), prefix_ + "-vol"));
 }
 
@@ -186,7 +196,7 @@ Task<> life_of_an_image(ContainerRuntime& runtime, std::string name, Labels labe
     EXPECT_TRUE(pulled.has_value());
 }
 
-TEST_F(Contract, AnImageIsBuiltAndAFailingStepIsTold) {
+TEST_P(Contract, AnImageIsBuiltAndAFailingStepIsTold) {
     run(life_of_an_image(*runtime_, prefix_ + "-img", labels()));
 }
 
@@ -210,7 +220,7 @@ Task<> failures(ContainerRuntime& runtime, ContainerSpec spec) {
     co_await runtime.remove_container(second);
 }
 
-TEST_F(Contract, FailuresTellTheirKind) {
+TEST_P(Contract, FailuresTellTheirKind) {
     run(failures(*runtime_, container("-f")));
 }
 
@@ -241,7 +251,7 @@ Task<> events(ContainerRuntime& runtime, ContainerSpec spec) {
     co_await group.join();
 }
 
-TEST_F(Contract, EventsBeginWithAGapAndTellWhatHappens) {
+TEST_P(Contract, EventsBeginWithAGapAndTellWhatHappens) {
     run(events(*runtime_, container("-e")));
 }
 
@@ -253,7 +263,7 @@ Task<> about(ContainerRuntime& runtime) {
     EXPECT_GT(info.memory_total, 0);
 }
 
-TEST_F(Contract, TheEngineTellsAboutItself) {
+TEST_P(Contract, TheEngineTellsAboutItself) {
     run(about(*runtime_));
 }
 

@@ -244,6 +244,7 @@ std::optional<Event> event_from(const json::value& event) {
     // A container's attributes are its labels, with its name and image among them.
     result.labels = labels_from(at(event, {"Actor", "Attributes"}));
     result.name = result.labels["name"];
+    if (result.type == Event::Type::network) result.container = result.labels["container"];
     if (result.type == Event::Type::volume) result.name = result.id;
     return result;
 }

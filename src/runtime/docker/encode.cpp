@@ -124,7 +124,8 @@ json::object container_create_body(const ContainerSpec& spec) {
 }
 
 json::object container_update_body(const Limits& limits, protocol::RestartPolicy restart) {
-    // 0 leaves CPUs and memory as they are (20.10 refuses -1 for memory); -1 takes a pids limit away.
+    // 0 leaves CPUs and memory as they are (20.10 refuses -1 for memory); -1 takes a pids limit
+    // away.
     json::object body{{"PidsLimit", limits.pids > 0 ? limits.pids : -1},
                       {"RestartPolicy", restart_policy(restart)}};
     if (limits.nano_cpus > 0) body["NanoCpus"] = limits.nano_cpus;

@@ -1,0 +1,61 @@
+// Keeps the observed state current: the engine's events say what to look at again, a listing is the
+// repair.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include "reconcile/execute.h"
+#include "reconcile/plan.h"
+
+namespace trailer::reconcile {
+
+class Observer {
+  public:
+    // `own_container_id`: never seen, so never touched.
+    Observer(runtime::ContainerRuntime& runtime, std::string own_container_id)
+        : runtime_(runtime), own_container_id_(std::move(own_container_id)) {}
+
+    const Observed& observed() const { return observed_; }
+    // False until the first listing, and again after events may have been missed.
+    bool complete() const { return complete_; }
+    void missed_events() { complete_ = false; }
+    // Which pulled images matter: their presence is looked up by reference.
+    void set_references(std::set<std::string> references);
+
+    // Notes what is to be looked at again. True when it may matter to us.
+    bool take(const runtime::Event& event);
+    bool has_news() const;
+
+    // Looks at what has changed: everything when not complete(), else what events named, but for
+    // containers for which `busy` holds (their step looks when it ends). Throws what the engine's
+    // calls throw; what was not looked at stays noted.
+    Task<> look(std::function<bool(const runtime::Container&)> busy);
+    // Looks at what a step touched.
+    Task<> look_at(Touched touched);
+
+    void forced_pull(const std::string& image_resource_id, std::string hash) {
+        observed_.forced_pulls[image_resource_id] = std::move(hash);
+    }
+
+  private:
+    Task<> list();
+    Task<> look_at_container(std::string id);
+    Task<> look_at_network(std::string id_or_name);
+    Task<> look_at_volume(std::string name);
+    Task<> look_at_images();
+
+    runtime::ContainerRuntime& runtime_;
+    std::string own_container_id_;
+    Observed observed_;
+    std::set<std::string> wanted_references_;
+    bool complete_ = false;
+    bool listing_ = false;
+    std::set<std::string> containers_;  // to be looked at: ids
+    std::set<std::string> networks_;    // ids or names
+    std::set<std::string> volumes_;     // names
+    bool images_ = false;
+};
+
+}  // namespace trailer::reconcile

@@ -1,0 +1,284 @@
+#include "reconcile/trial.h"
+
+namespace {
+
+using namespace trailer;
+using namespace trailer::reconcile;
+using runtime::label::kHost;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class PlannerTest : public testing::Test {
+  protected:
+    PlannerTest() { engine.add_image("image:1"); }
+
+    int settle() { return settle(desired); }
+    int settle(const protocol::DesiredState& state) {
+        int done = 0;
+        loop.run(settle_into(state, &done));
+        return done;
+    }
+    // Compiles `desired` and plans on what the engine has.
+    Plan planned() {
+        wanted_ = compile(desired, bounds);
+        Plan made;
+        loop.run(plan_into(&made));
+        return made;
+    }
+
+    Loop loop;
+    FakeRuntime engine{loop.executor()};
+    protocol::DesiredState desired = nothing_wanted();
+    Bounds bounds;
+
+  private:
+    Task<> settle_into(protocol::DesiredState state, int* done) {
+        *done = co_await reconcile::settle(engine, std::move(state),
+                                           [](std::size_t) { return std::size_t{0}; });
+    }
+    Task<> plan_into(Plan* made) {
+        Observer observer(engine, "");
+        *made = co_await plan_now(wanted_, observer);
+    }
+
+    WantedState wanted_;
+};
+
+std::vector<Action> actions(const Plan& plan) {
+    std::vector<Action> list;
+    for (const auto& step : plan.steps) list.push_back(step.action);
+    return list;
+}
+
+TEST_F(PlannerTest, WhatAWorkspaceNeedsComesBeforeIt) {
+    add_network(desired, "lab");
+    add_volume(desired, "data");
+    add_image(desired, "tools");
+    auto& workspace = add_workspace(desired, "dev");
+    workspace.spec.image = "tools";
+    workspace.spec.networks = {{.network = "lab"}};
+    workspace.spec.mounts = {{.volume = "data", .target = "/data"}};
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan),
+                ElementsAre(Action::create_network, Action::create_volume, Action::build_image,
+                            Action::create_container, Action::start_container));
+    EXPECT_THAT(plan.steps[3].after, testing::UnorderedElementsAre(0, 1, 2));
+    EXPECT_THAT(plan.steps[4].after, ElementsAre(3));
+    EXPECT_EQ(settle(), 5);
+    EXPECT_THAT(planned().steps, IsEmpty());
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
+    EXPECT_EQ(engine.container("dev")->labels.at(kHost), reconcile::kHost);
+}
+
+TEST_F(PlannerTest, LimitsRestartPolicyAndNetworksChangeInPlace) {
+    add_network(desired, "lab");
+    add_network(desired, "lab2");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    desired.workspaces[0].spec.resources.memory = 64 << 20;
+    settle();
+    const auto id = engine.container("dev")->id;
+    auto& spec = desired.workspaces[0].spec;
+    spec.resources.memory = 128 << 20;
+    spec.resources.pids = 10;
+    spec.restart = protocol::RestartPolicy::always;
+    spec.networks = {{.network = "lab2", .aliases = {"web"}, .ipv4 = "10.0.0.9"}};
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan), ElementsAre(Action::disconnect_network, Action::connect_network,
+                                           Action::update_container));
+    EXPECT_THAT(plan.steps[2].reason,
+                HasSubstr("resources/memory: 67108864 -> 134217728, resources/pids: none -> 10, "
+                          "restart: unless-stopped -> always"));
+    settle();
+    const auto* container = engine.container("dev");
+    EXPECT_EQ(container->id, id);
+    EXPECT_EQ(container->limits.memory, 128 << 20);
+    EXPECT_EQ(container->networks.at(0).network, "lab2");
+}
+
+TEST_F(PlannerTest, WhatCantChangeInPlaceReplacesAndSaysWhy) {
+    auto& workspace = add_workspace(desired, "dev");
+    workspace.spec.env = {{"EDITOR", "vim"}, {"PASSWORD", "hunter2"}};
+    workspace.spec.command = {"sleep", "1"};
+    settle();
+    const auto id = engine.container("dev")->id;
+    desired.workspaces[0].spec.env["PASSWORD"] = "hunter3";
+    desired.workspaces[0].spec.command = {"sleep", "2"};
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan), ElementsAre(Action::create_container, Action::stop_container,
+                                           Action::start_replacement, Action::finish_replacement));
+    EXPECT_THAT(plan.steps[0].reason, HasSubstr(R"(command: ["sleep","1"] -> ["sleep","2"])"));
+    EXPECT_THAT(plan.steps[0].reason, HasSubstr("env/PASSWORD: set -> another value"));
+    EXPECT_THAT(plan.steps[0].reason, Not(HasSubstr("hunter")));
+    EXPECT_THAT(plan.steps[0].reason, Not(HasSubstr("EDITOR")));
+    settle();
+    EXPECT_NE(engine.container("dev")->id, id);
+    EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
+}
+
+TEST_F(PlannerTest, TheOrderOfPortsMountsAndAliasesMeansNothing) {
+    add_network(desired, "lab");
+    auto& spec = add_workspace(desired, "dev").spec;
+    spec.ports = {{.host = 1, .container = 1}, {.host = 2, .container = 2}};
+    spec.networks = {{.network = "lab", .aliases = {"a", "b"}}};
+    settle();
+    std::swap(desired.workspaces[0].spec.ports[0], desired.workspaces[0].spec.ports[1]);
+    desired.workspaces[0].spec.networks[0].aliases = {"b", "a"};
+    EXPECT_THAT(planned().steps, IsEmpty());
+}
+
+TEST_F(PlannerTest, ALimitThatIsTakenAwayReplaces) {
+    add_workspace(desired, "dev").spec.resources.cpus = 1;
+    settle();
+    desired.workspaces[0].spec.resources.cpus.reset();
+    EXPECT_THAT(planned().steps.at(0).reason, HasSubstr("resources/cpus: 1000000000 -> none"));
+    settle();
+    EXPECT_EQ(engine.container("dev")->limits.nano_cpus, 0);
+}
+
+TEST_F(PlannerTest, AnImageBuiltAnewReplacesWhatRunsOnIt) {
+    add_image(desired, "tools");
+    add_workspace(desired, "dev").spec.image = "tools";
+    settle();
+    const auto before = engine.container("dev")->image_id;
+    desired.images[0].spec.dockerfile = "FROM image:1\nRUN true\n";
+    settle();
+    EXPECT_NE(engine.container("dev")->image_id, before);
+}
+
+TEST_F(PlannerTest, AnInterruptedReplacementGoesOn) {
+    add_workspace(desired, "dev");
+    settle();
+    desired.workspaces[0].redeploys = 1;
+    const auto wanted = compile(desired, {});
+    // As after a kill between any two steps.
+    auto next = wanted.workspaces[0].spec;
+    next.name = "dev.next";
+    engine.put_container(next, false);
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::stop_container, Action::start_replacement,
+                                                Action::finish_replacement));
+    loop.run(engine.stop_container("dev", 1s));
+    EXPECT_THAT(actions(planned()),
+                ElementsAre(Action::start_replacement, Action::finish_replacement));
+    loop.run(engine.start_container(engine.container("dev.next")->id));
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::finish_replacement));
+    loop.run(engine.remove_container("dev"));
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::rename_container));
+    settle();
+    EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
+}
+
+TEST_F(PlannerTest, AReplacementThatDiesIsRolledBack) {
+    add_workspace(desired, "dev");
+    settle();
+    desired.workspaces[0].redeploys = 1;
+    auto next = compile(desired, {}).workspaces[0].spec;
+    next.name = "dev.next";
+    engine.put_container(next);
+    engine.kill_container("dev.next", 3);
+    const auto plan = planned();
+    ASSERT_THAT(actions(plan), ElementsAre(Action::roll_back));
+    EXPECT_THAT(plan.steps[0].reason, HasSubstr("exit code 3"));
+}
+
+TEST_F(PlannerTest, AReplacementThatIsNoLongerWantedGoes) {
+    add_workspace(desired, "dev");
+    settle();
+    const auto id = engine.container("dev")->id;
+    auto other = desired;
+    other.workspaces[0].redeploys = 1;
+    auto next = compile(other, {}).workspaces[0].spec;
+    next.name = "dev.next";
+    engine.put_container(next, false);
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::remove_container));
+    settle();
+    EXPECT_EQ(engine.container("dev")->id, id);
+}
+
+TEST_F(PlannerTest, WhatBelongsToNothingWantedGoesButNeverAVolumeOrAnothersObject) {
+    add_network(desired, "lab");
+    add_volume(desired, "data");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    settle();
+    engine.put_container({.name = "foreign", .image = "image:1"});
+    auto other = compile(desired, {}).workspaces[0].spec;
+    other.name = "other-hosts";
+    other.networks.clear();
+    other.labels[kHost] = "host-2";
+    engine.put_container(other);
+    desired = nothing_wanted();
+    settle();
+    EXPECT_THAT(engine.container_names(), ElementsAre("foreign", "other-hosts"));
+    EXPECT_TRUE(engine.volumes().contains("data"));
+}
+
+TEST_F(PlannerTest, DeletingGoesInTheOrderOfUse) {
+    add_network(desired, "lab");
+    add_volume(desired, "data");
+    add_image(desired, "tools");
+    auto& spec = add_workspace(desired, "dev").spec;
+    spec.image = "tools";
+    spec.networks = {{.network = "lab"}};
+    spec.mounts = {{.volume = "data", .target = "/data"}};
+    settle();
+    desired.networks[0].deleting = desired.volumes[0].deleting = true;
+    desired.images[0].deleting = desired.workspaces[0].deleting = true;
+    settle();
+    EXPECT_THAT(engine.container_names(), IsEmpty());
+    EXPECT_THAT(engine.volumes(), IsEmpty());
+    EXPECT_EQ(engine.networks().size(), 1U) << "the engine's own bridge";
+}
+
+TEST_F(PlannerTest, ANetworkMadeAnewUnderItsNameTakesItsWorkspacesAlong) {
+    add_network(desired, "lab");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    settle();
+    desired.networks[0].id = "id-lab-2";
+    settle();
+    EXPECT_THAT(planned().steps, IsEmpty());
+    const auto* container = engine.container("dev");
+    EXPECT_EQ(
+        engine.networks().at(container->networks.at(0).network_id).labels.at(runtime::label::kId),
+        "id-lab-2");
+}
+
+TEST_F(PlannerTest, ARestartHappensOnce) {
+    add_workspace(desired, "dev");
+    settle();
+    desired.workspaces[0].restart_before = now() + 1ms;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::restart_container));
+    desired.workspaces[0].restart_before = engine.container("dev")->started.value();
+    EXPECT_THAT(planned().steps, IsEmpty());
+}
+
+TEST_F(PlannerTest, ACommandThatEndsByItselfStaysEndedUnderThePolicyNo) {
+    add_workspace(desired, "dev").spec.restart = protocol::RestartPolicy::no;
+    settle();
+    engine.kill_container("dev", 0);
+    EXPECT_THAT(planned().steps, IsEmpty());
+    desired.workspaces[0].restart_before = now() + 1ms;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::start_container));
+}
+
+TEST_F(PlannerTest, ABindMountOutsideTheHostsRootsIsAFault) {
+    add_workspace(desired, "dev").spec.mounts = {{.bind = "/srv/../etc", .target = "/x"}};
+    bounds.allowed_bind_roots = {"/srv"};
+    EXPECT_THAT(compile(desired, bounds).workspaces[0].fault, HasSubstr("allowed_bind_roots"));
+    EXPECT_THAT(planned().steps, IsEmpty());
+    desired.workspaces[0].spec.mounts[0].bind = "/srv/models";
+    EXPECT_EQ(compile(desired, bounds).workspaces[0].fault, "");
+    bounds.allowed_bind_roots = {"/"};
+    EXPECT_EQ(compile(desired, bounds).workspaces[0].fault, "");
+}
+
+TEST_F(PlannerTest, ARenamedContainerGetsItsNameBack) {
+    add_workspace(desired, "dev");
+    settle();
+    const auto id = engine.container("dev")->id;
+    loop.run(engine.rename_container(id, "elsewhere"));
+    settle();
+    EXPECT_EQ(engine.container("dev")->id, id);
+}
+
+}  // namespace

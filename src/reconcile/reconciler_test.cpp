@@ -1,0 +1,396 @@
+#include "reconcile/reconciler.h"
+
+#include "reconcile/trial.h"
+
+namespace {
+
+using namespace trailer;
+using namespace trailer::reconcile;
+using protocol::Health;
+using protocol::Kind;
+using protocol::State;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// A reconciler at work on the fake engine.
+class World {
+  public:
+    World() { engine.add_image("image:1"); }
+
+    // A container that carries our labels, and belongs to nothing wanted.
+    static constexpr const char* kOwnContainer = "agent";
+    std::string put_own_container() {
+        engine.put_container({.name = kOwnContainer,
+                              .image = "image:1",
+                              .labels = {{runtime::label::kManaged, "true"},
+                                         {runtime::label::kHost, reconcile::kHost},
+                                         {runtime::label::kId, "id-of-nothing"}}});
+        return engine.container(kOwnContainer)->id;
+    }
+
+    void play(Task<> script) { loop.run(run(std::move(script))); }
+
+    void apply() {
+        ++desired.revision;
+        reconciler.set_desired(desired);
+    }
+    void change(protocol::DesiredWorkspace& workspace) {
+        ++workspace.revision;
+        apply();
+    }
+
+    const protocol::StatusReport* report(Kind kind, const std::string& name) const {
+        const auto found = newest.find({kind, "id-" + name});
+        return found == newest.end() ? nullptr : &found->second;
+    }
+    State status(const std::string& name, Kind kind = Kind::workspace) const {
+        const auto* found = report(kind, name);
+        return found == nullptr ? State::pending : found->status;
+    }
+    std::string messages(const std::string& name, Kind kind = Kind::workspace) const {
+        std::string text;
+        if (const auto* found = report(kind, name)) {
+            for (const auto& each : found->messages) text += each.text + "\n";
+        }
+        return text;
+    }
+
+    Task<> until(std::function<bool()> condition, std::string what) {
+        for (int i = 0; i < 8000; ++i) {
+            if (condition()) co_return;
+            co_await aio::sleep(1ms);
+        }
+        throw Error(ErrorKind::timeout, "waited in vain for: {}", what);
+    }
+    Task<> until_status(std::string name, State state, Kind kind = Kind::workspace) {
+        const auto what = fmt::format("{} to be {}, it is {}: {}", name, wire::to_text(state),
+                                      wire::to_text(status(name, kind)), messages(name, kind));
+        co_await until([this, name, state, kind] { return status(name, kind) == state; }, what);
+    }
+
+    Loop loop;
+    FakeRuntime engine{loop.executor()};
+    protocol::DesiredState desired = nothing_wanted();
+    std::map<Key, protocol::StatusReport> newest;
+    std::vector<protocol::StatusReport> reports;
+    std::string own_container = put_own_container();
+    Reconciler reconciler{
+        engine, {.own_container_id = own_container}, [this](protocol::StatusReport report) {
+            reports.push_back(report);
+            newest[{report.kind, report.id}] = std::move(report);
+        }};
+
+  private:
+    Task<> run(Task<> script) {
+        aio::TaskGroup group(loop.executor());
+        group.spawn(reconciler.run());
+        std::exception_ptr failure;
+        try {
+            co_await std::move(script);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        group.cancel();
+        co_await group.join();
+        if (failure) std::rethrow_exception(failure);
+    }
+};
+
+Task<> brings_up(World& world) {
+    add_network(world.desired, "lab");
+    add_volume(world.desired, "data");
+    auto& workspace = add_workspace(world.desired, "dev");
+    workspace.spec.networks = {{.network = "lab"}};
+    workspace.spec.mounts = {{.volume = "data", .target = "/data"}};
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    EXPECT_EQ(world.status("lab", Kind::network), State::created);
+    EXPECT_EQ(world.status("data", Kind::volume), State::created);
+    const auto& observed = world.report(Kind::workspace, "dev")->observed;
+    EXPECT_EQ(observed.at("container_id").as_string(), world.engine.container("dev")->id);
+    co_await world.until(
+        [&] { return world.reconciler.revision_applied() == world.desired.revision; },
+        "the revision to be in force");
+    EXPECT_EQ(world.reconciler.engine().status, Health::ok);
+    EXPECT_EQ(world.reconciler.reconcile().status, Health::ok);
+}
+
+TEST(ReconcilerTest, BringsWhatIsWantedUpAndTellsOfIt) {
+    World world;
+    world.play(brings_up(world));
+}
+
+Task<> unchanged_cycle(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    co_await aio::sleep(20ms);
+    world.engine.forget_calls();
+    world.reports.clear();
+    for (int i = 0; i < 5; ++i) {
+        world.apply();
+        co_await aio::sleep(5ms);
+    }
+    EXPECT_THAT(world.engine.calls(), IsEmpty());
+    EXPECT_THAT(world.reports, IsEmpty());
+}
+
+TEST(ReconcilerTest, ACycleWithoutChangeCallsTheEngineNotOnce) {
+    World world;
+    world.play(unchanged_cycle(world));
+}
+
+Task<> drift(World& world) {
+    add_network(world.desired, "lab");
+    add_workspace(world.desired, "dev").spec.networks = {{.network = "lab"}};
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto first = world.engine.container("dev")->id;
+    world.engine.kill_container("dev", 137);
+    co_await world.until(
+        [&] { return world.engine.container("dev")->state == ContainerState::running; }, "a start");
+    world.engine.delete_container("dev");
+    co_await world.until([&] { return world.engine.container("dev") != nullptr; }, "a new one");
+    EXPECT_NE(world.engine.container("dev")->id, first);
+    co_await world.until_status("dev", State::running);
+    world.engine.detach("dev", "lab");
+    co_await world.until([&] { return world.engine.container("dev")->networks.size() == 1; },
+                         "the network to be connected again");
+    world.engine.set_limits("dev", {.pids = 7});
+    co_await world.until([&] { return world.engine.container("dev")->limits.pids == 0; },
+                         "the limits to be as wanted");
+}
+
+TEST(ReconcilerTest, WhatIsChangedBehindItsBackIsRepaired) {
+    World world;
+    world.play(drift(world));
+}
+
+Task<> missed(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.engine.set_down(true);
+    co_await world.until([&] { return world.reconciler.engine().status == Health::failing; },
+                         "the engine's condition");
+    EXPECT_NE(world.reconciler.engine().reason, "");
+    world.engine.delete_container("dev");  // nobody is told
+    world.engine.set_down(false);
+    co_await world.until([&] { return world.engine.container("dev") != nullptr; }, "a new one");
+    co_await world.until([&] { return world.reconciler.engine().status == Health::ok; },
+                         "the engine's condition");
+    EXPECT_NE(world.status("dev"), State::error);
+}
+
+TEST(ReconcilerTest, AnEngineThatWasAwayIsLookedAtAnew) {
+    World world;
+    world.play(missed(world));
+}
+
+Task<> clash(World& world) {
+    world.engine.put_container({.name = "dev", .image = "image:1"});
+    const auto foreign = world.engine.container("dev")->id;
+    add_workspace(world.desired, "dev");
+    add_workspace(world.desired, "bystander");
+    world.apply();
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"),
+                testing::AllOf(HasSubstr("\"dev\""), HasSubstr("not made by Trailer"),
+                               HasSubstr("next try in 1 s")));
+    EXPECT_EQ(world.engine.container("dev")->id, foreign);
+    co_await world.until_status("bystander", State::running);
+    EXPECT_EQ(world.reconciler.reconcile().status, Health::failing);
+    co_await aio::sleep(600ms);
+    world.engine.delete_container("dev");
+    co_await world.until_status("dev", State::running);
+    co_await world.until([&] { return world.reconciler.reconcile().status == Health::ok; },
+                         "the condition");
+}
+
+TEST(ReconcilerTest, AForeignContainerIsLeftAloneAndBlocksNobodyElse) {
+    World world;
+    world.play(clash(world));
+}
+
+Task<> start_fails(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto former = world.engine.container("dev")->id;
+    world.desired.workspaces[0].spec.command = {"/no/such/program"};
+    world.engine.fail_next("start_container", ErrorKind::invalid, "no such file: /no/such/program");
+    world.change(world.desired.workspaces[0]);
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), testing::AllOf(HasSubstr("/no/such/program"),
+                                                      HasSubstr("the former container is back")));
+    EXPECT_EQ(world.engine.container("dev")->id, former);
+    EXPECT_EQ(world.engine.container("dev")->state, ContainerState::running);
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
+    world.desired.workspaces[0].spec.command = {"sleep"};
+    world.change(world.desired.workspaces[0]);  // takes the wait away
+    co_await world.until(
+        [&] {
+            return world.engine.container("dev") != nullptr &&
+                   world.engine.container("dev")->id != former;
+        },
+        "the mended one");
+}
+
+TEST(ReconcilerTest, AReplacementThatDoesNotStartBringsTheFormerOneBack) {
+    World world;
+    world.play(start_fails(world));
+}
+
+Task<> dies_early(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto former = world.engine.container("dev")->id;
+    world.engine.add_image("image:2");
+    world.engine.exit_at_start("image:2", 3);
+    world.desired.workspaces[0].spec.image = "image:2";
+    world.change(world.desired.workspaces[0]);
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("exit code 3"));
+    EXPECT_EQ(world.engine.container("dev")->id, former);
+    EXPECT_EQ(world.engine.container("dev")->state, ContainerState::running);
+}
+
+TEST(ReconcilerTest, AReplacementThatDiesAtOnceBringsTheFormerOneBack) {
+    World world;
+    world.play(dies_early(world));
+}
+
+Task<> image_fails(World& world) {
+    add_image(world.desired, "tools").spec.dockerfile = "FROM image:1\nRUN exit 7\n";
+    add_workspace(world.desired, "dev").spec.image = "tools";
+    world.apply();
+    co_await world.until_status("tools", State::error, Kind::image);
+    EXPECT_THAT(world.messages("tools", Kind::image), HasSubstr("RUN exit 7"));
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("waits for image tools, which failed"));
+    world.desired.images[0].spec.dockerfile = "FROM image:1\n";
+    ++world.desired.images[0].revision;
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    EXPECT_EQ(world.status("tools", Kind::image), State::build_finished);
+}
+
+TEST(ReconcilerTest, AWorkspaceWaitsForItsImageAndSaysSo) {
+    World world;
+    world.play(image_fails(world));
+}
+
+Task<> deletes(World& world) {
+    add_network(world.desired, "lab");
+    add_workspace(world.desired, "dev").spec.networks = {{.network = "lab"}};
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.desired.workspaces[0].deleting = world.desired.networks[0].deleting = true;
+    world.apply();
+    co_await world.until_status("dev", State::deleted);
+    co_await world.until_status("lab", State::deleted, Kind::network);
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent"));
+}
+
+TEST(ReconcilerTest, WhatIsDeletedIsToldSo) {
+    World world;
+    world.play(deletes(world));
+}
+
+Task<> disabled(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.reconciler.set_enabled(false);
+    world.engine.kill_container("dev", 1);
+    add_workspace(world.desired, "new");
+    world.apply();
+    co_await aio::sleep(50ms);
+    EXPECT_EQ(world.engine.container("dev")->state, ContainerState::exited);
+    EXPECT_EQ(world.engine.container("new"), nullptr);
+    world.reconciler.set_enabled(true);
+    co_await world.until_status("new", State::running);
+    co_await world.until_status("dev", State::running);
+}
+
+TEST(ReconcilerTest, ADisabledHostIsLeftAsItIs) {
+    World world;
+    world.play(disabled(world));
+}
+
+Task<> own_container(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.desired.workspaces.clear();
+    world.apply();
+    co_await world.until([&] { return world.engine.container("dev") == nullptr; },
+                         "the leftover to go");
+    EXPECT_EQ(world.engine.container(World::kOwnContainer)->state, ContainerState::running);
+}
+
+TEST(ReconcilerTest, LeftoversGoButNeverTheAgentsOwnContainer) {
+    World world;
+    world.play(own_container(world));
+}
+
+Task<> health(World& world) {
+    auto& spec = add_workspace(world.desired, "dev").spec;
+    spec.health_check = protocol::HealthCheck{.command = {"true"}};
+    world.apply();
+    co_await world.until_status("dev", State::starting);
+    world.engine.set_health("dev", runtime::ContainerHealth::healthy);
+    co_await world.until_status("dev", State::running);
+    world.engine.set_health("dev", runtime::ContainerHealth::unhealthy, "not today");
+    co_await world.until_status("dev", State::unhealthy);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("not today"));
+}
+
+TEST(ReconcilerTest, AHealthCheckIsHeeded) {
+    World world;
+    world.play(health(world));
+}
+
+Task<> exits(World& world) {
+    add_workspace(world.desired, "dev").spec.restart = protocol::RestartPolicy::no;
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.engine.kill_container("dev", 3);
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("exit code 3"));
+    EXPECT_EQ(world.report(Kind::workspace, "dev")->observed.at("exit_code").as_int64(), 3);
+}
+
+TEST(ReconcilerTest, ACommandThatEndsIsToldWithItsCode) {
+    World world;
+    world.play(exits(world));
+}
+
+Task<> twenty_with_shuffled_calls(World& world) {
+    world.engine.shuffle(7);
+    for (int i = 0; i < 20; ++i) {
+        const auto suffix = std::to_string(i);
+        add_network(world.desired, "net" + suffix);
+        add_volume(world.desired, "vol" + suffix);
+        auto& spec = add_workspace(world.desired, "ws" + suffix).spec;
+        spec.networks = {{.network = "net" + suffix}};
+        spec.mounts = {{.volume = "vol" + suffix, .target = "/data"}};
+    }
+    world.apply();
+    co_await world.until(
+        [&] { return world.reconciler.revision_applied() == world.desired.revision; }, "all 20");
+    EXPECT_THAT(world.engine.container_names(), SizeIs(21));
+    EXPECT_EQ(world.engine.count("create_container"), 20U);
+    EXPECT_EQ(world.engine.count("start_container"), 20U);
+    EXPECT_EQ(world.engine.count("create_network"), 20U);
+}
+
+TEST(ReconcilerTest, EachStepIsDoneOnce) {
+    World world;
+    world.play(twenty_with_shuffled_calls(world));
+}
+
+}  // namespace

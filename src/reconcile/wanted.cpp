@@ -1,0 +1,301 @@
+#include "reconcile/wanted.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/crypto.h"
+#include "wire/json.h"
+
+namespace trailer::reconcile {
+namespace {
+
+namespace label = runtime::label;
+using protocol::Kind;
+
+constexpr std::size_t kHashLetters = 32;
+
+std::string hash_of(std::string_view text) {
+    return to_hex(sha256(text)).substr(0, kHashLetters);
+}
+
+bool is_default(const json::value& value) {
+    switch (value.kind()) {
+        case json::kind::null:
+            return true;
+        case json::kind::bool_:
+            return !value.get_bool();
+        case json::kind::int64:
+            return value.get_int64() == 0;
+        case json::kind::uint64:
+            return value.get_uint64() == 0;
+        case json::kind::string:
+            return value.get_string().empty();
+        case json::kind::array:
+            return value.get_array().empty();
+        case json::kind::object:
+            return value.get_object().empty();
+        default:
+            return false;
+    }
+}
+
+json::value without_defaults(const json::value& value) {
+    if (const auto* object = value.if_object()) {
+        json::object kept;
+        for (const auto& [name, member] : *object) {
+            auto inner = without_defaults(member);
+            if (!is_default(inner)) kept.emplace(name, std::move(inner));
+        }
+        return kept;
+    }
+    if (const auto* array = value.if_array()) {
+        json::array kept;
+        for (const auto& each : *array) kept.push_back(without_defaults(each));
+        return kept;
+    }
+    return value;
+}
+
+template <typename T>
+std::vector<T> sorted(std::vector<T> list) {
+    std::ranges::sort(list);
+    return list;
+}
+
+template <typename Wants, typename Desired>
+Wants wanted_of(Kind kind, const Desired& desired) {
+    Wants wanted;
+    wanted.key = {kind, desired.id};
+    wanted.name = desired.name;
+    wanted.revision = desired.revision;
+    wanted.deleting = desired.deleting;
+    return wanted;
+}
+
+runtime::Labels labels_of(const std::map<std::string, std::string>& users, const Wanted& wanted,
+                          const std::string& host_id) {
+    runtime::Labels labels = users;
+    labels[label::kManaged] = "true";
+    labels[label::kHost] = host_id;
+    labels[label::kId] = wanted.key.id;
+    labels[label::kName] = wanted.name;
+    return labels;
+}
+
+WantedNetwork network_of(const protocol::DesiredNetwork& desired, const std::string& host_id) {
+    auto wanted = wanted_of<WantedNetwork>(Kind::network, desired);
+    const auto& spec = desired.spec;
+    wanted.spec = {.name = desired.name,
+                   .driver = wire::to_text(spec.driver),
+                   .subnet = spec.subnet,
+                   .gateway = spec.gateway,
+                   .ip_range = spec.ip_range,
+                   .parent = spec.parent,
+                   .internal = spec.internal,
+                   .labels = labels_of(spec.labels, wanted, host_id)};
+    return wanted;
+}
+
+WantedVolume volume_of(const protocol::DesiredVolume& desired, const std::string& host_id) {
+    auto wanted = wanted_of<WantedVolume>(Kind::volume, desired);
+    wanted.spec = {.name = desired.name,
+                   .driver = desired.spec.driver,
+                   .driver_options = desired.spec.driver_options,
+                   .labels = labels_of(desired.spec.labels, wanted, host_id)};
+    return wanted;
+}
+
+WantedImage image_of(const protocol::DesiredImage& desired, const std::string& host_id) {
+    auto wanted = wanted_of<WantedImage>(Kind::image, desired);
+    const auto& spec = desired.spec;
+    wanted.reference = spec.reference;
+    wanted.built = !spec.dockerfile.empty();
+    wanted.force_pull = spec.pull || desired.rebuilds > 0;
+    auto made_from = without_defaults(wire::to_json(spec)).as_object();
+    if (desired.rebuilds != 0) made_from["rebuilds"] = desired.rebuilds;
+    wanted.hash = hash_of(json::serialize(made_from));
+    wanted.build = {.reference = spec.reference,
+                    .dockerfile = spec.dockerfile,
+                    .build_args = spec.build_args,
+                    .pull = spec.pull,
+                    .labels = labels_of({}, wanted, host_id)};
+    wanted.build.labels[label::kSpecHash] = wanted.hash;
+    return wanted;
+}
+
+// A path under one of the roots, also after following the links that this process can see.
+bool under_a_root(const std::string& path, const std::vector<std::string>& roots) {
+    namespace fs = std::filesystem;
+    const auto inside = [&](const fs::path& candidate) {
+        return std::ranges::any_of(roots, [&](const std::string& root) {
+            const auto base = fs::path(root).lexically_normal();
+            const auto relative = candidate.lexically_relative(base);
+            return !relative.empty() && *relative.begin() != "..";
+        });
+    };
+    const auto normal = fs::path(path).lexically_normal();
+    if (!inside(normal)) return false;
+    std::error_code error;
+    const auto real = fs::weakly_canonical(normal, error);
+    if (error) return false;
+    if (real == normal) return true;
+    return std::ranges::any_of(roots, [&](const std::string& root) {
+        const auto base = fs::weakly_canonical(root, error);
+        const auto relative = real.lexically_relative(base);
+        return !error && !relative.empty() && *relative.begin() != "..";
+    });
+}
+
+std::string bind_fault(const std::string& path, const Bounds& bounds) {
+    if (under_a_root(path, bounds.allowed_bind_roots)) return "";
+    return fmt::format(
+        "this host does not let workspaces mount {}: allowed_bind_roots in its agent's "
+        "configuration file has {}",
+        path,
+        bounds.allowed_bind_roots.empty()
+            ? "no directory"
+            : fmt::format("only {}", fmt::join(bounds.allowed_bind_roots, ", ")));
+}
+
+// Names of what this workspace needs and the host is not to have, or not for long.
+class Index {
+  public:
+    explicit Index(const protocol::DesiredState& desired) {
+        for (const auto& each : desired.networks) networks_[each.name] = !each.deleting;
+        for (const auto& each : desired.volumes) volumes_[each.name] = !each.deleting;
+        for (const auto& each : desired.images) images_[each.name] = &each;
+    }
+
+    std::string fault(const protocol::WorkspaceSpec& spec) const {
+        for (const auto& each : spec.networks) {
+            if (!has(networks_, each.network)) return missing("network", each.network);
+        }
+        for (const auto& each : spec.mounts) {
+            if (!each.volume.empty() && !has(volumes_, each.volume)) {
+                return missing("volume", each.volume);
+            }
+        }
+        const auto* found = image(spec.image);
+        return found != nullptr && found->deleting ? missing("image", spec.image) : "";
+    }
+
+    const protocol::DesiredImage* image(const std::string& name) const {
+        const auto found = images_.find(name);
+        return found == images_.end() ? nullptr : found->second;
+    }
+
+  private:
+    static bool has(const std::map<std::string, bool>& names, const std::string& name) {
+        const auto found = names.find(name);
+        return found != names.end() && found->second;
+    }
+    static std::string missing(std::string_view noun, const std::string& name) {
+        return fmt::format("{} {} is not (or not for long) on this host", noun, name);
+    }
+
+    std::map<std::string, bool> networks_;
+    std::map<std::string, bool> volumes_;
+    std::map<std::string, const protocol::DesiredImage*> images_;
+};
+
+runtime::Limits limits_of(const protocol::Resources& resources) {
+    constexpr double kNano = 1e9;
+    return {.nano_cpus = std::llround(resources.cpus.value_or(0) * kNano),
+            .memory = resources.memory.value_or(0),
+            .pids = resources.pids.value_or(0)};
+}
+
+json::object fixed_part(const protocol::DesiredWorkspace& desired, const std::string& reference) {
+    const auto& spec = desired.spec;
+    json::object env;
+    for (const auto& [name, value] : spec.env) {
+        env[name] = hash_of(desired.id + "\n" + name + "\n" + value);
+    }
+    json::object fixed{{"image", reference},
+                       {"command", wire::to_json(spec.command)},
+                       {"env", std::move(env)},
+                       {"ports", wire::to_json(sorted(spec.ports))},
+                       {"mounts", wire::to_json(sorted(spec.mounts))},
+                       {"shm_size", spec.resources.shm_size.value_or(0)},
+                       {"gpus", wire::to_json(spec.resources.gpus)},
+                       {"health_check", wire::to_json(spec.health_check)},
+                       {"labels", wire::to_json(spec.labels)},
+                       {"redeploys", desired.redeploys}};
+    return without_defaults(fixed).as_object();
+}
+
+WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const Index& index,
+                             const Bounds& bounds, const std::string& host_id) {
+    auto wanted = wanted_of<WantedWorkspace>(Kind::workspace, desired);
+    const auto& spec = desired.spec;
+    wanted.running = desired.running;
+    wanted.restart_before = desired.restart_before;
+    wanted.fault = index.fault(spec);
+    auto& container = wanted.spec;
+    container.name = desired.name;
+    container.hostname = desired.name;
+    const auto* image = index.image(spec.image);
+    if (image != nullptr) wanted.image = spec.image;
+    container.image = image == nullptr ? spec.image : image->spec.reference;
+    container.command = spec.command;
+    container.env = spec.env;
+    container.ports = spec.ports;
+    for (const auto& mount : spec.mounts) {
+        using Type = runtime::ContainerMount::Type;
+        const bool bind = mount.volume.empty();
+        container.mounts.push_back({.type = bind ? Type::bind : Type::volume,
+                                    .source = bind ? mount.bind : mount.volume,
+                                    .target = mount.target,
+                                    .read_only = mount.read_only});
+        if (!bind) {
+            wanted.volumes.push_back(mount.volume);
+        } else if (wanted.fault.empty()) {
+            wanted.fault = bind_fault(mount.bind, bounds);
+        }
+    }
+    for (const auto& each : spec.networks) {
+        auto aliases = each.aliases;
+        // The engine knows a container by its name too, but not while it is being replaced.
+        if (std::ranges::find(aliases, desired.name) == aliases.end()) {
+            aliases.push_back(desired.name);
+        }
+        container.networks.push_back(
+            {.network = each.network, .aliases = sorted(aliases), .ipv4 = each.ipv4});
+        wanted.networks.push_back(each.network);
+    }
+    container.shm_size = spec.resources.shm_size.value_or(0);
+    container.gpus = spec.resources.gpus;
+    container.limits = limits_of(spec.resources);
+    container.restart = spec.restart;
+    container.health_check = spec.health_check;
+    wanted.fixed = fixed_part(desired, container.image);
+    const auto text = json::serialize(wanted.fixed);
+    wanted.hash = hash_of(text);
+    container.labels = labels_of(spec.labels, wanted, host_id);
+    container.labels[label::kSpecHash] = wanted.hash;
+    container.labels[label::kSpec] = text;
+    return wanted;
+}
+
+}  // namespace
+
+WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds) {
+    WantedState state{.host_id = desired.host_id, .revision = desired.revision};
+    const Index index(desired);
+    for (const auto& each : desired.networks) {
+        state.networks.push_back(network_of(each, desired.host_id));
+    }
+    for (const auto& each : desired.volumes) {
+        state.volumes.push_back(volume_of(each, desired.host_id));
+    }
+    for (const auto& each : desired.images) {
+        state.images.push_back(image_of(each, desired.host_id));
+    }
+    for (const auto& each : desired.workspaces) {
+        state.workspaces.push_back(workspace_of(each, index, bounds, desired.host_id));
+    }
+    return state;
+}
+
+}  // namespace trailer::reconcile

@@ -1,0 +1,84 @@
+// The desired state in the runtime's terms, compiled once when it comes.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "protocol/agent.h"
+#include "runtime/runtime.h"
+
+namespace trailer::reconcile {
+
+namespace json = boost::json;
+
+// What this host allows, from the agent's own configuration file.
+struct Bounds {
+    bool allow_privileged = false;
+    bool allow_host_network = false;
+    std::vector<std::string> allowed_bind_roots;
+    std::vector<std::string> allowed_devices;
+    std::vector<std::string> allowed_capabilities;
+};
+
+// A resource.
+struct Key {
+    protocol::Kind kind = protocol::Kind::workspace;
+    std::string id;
+
+    auto operator<=>(const Key&) const = default;
+};
+
+// What all kinds share.
+struct Wanted {
+    Key key;
+    std::string name;
+    std::int64_t revision = 0;
+    bool deleting = false;
+    std::string fault;  // why this host will not make it; such a resource is left as it is
+};
+
+struct WantedNetwork : Wanted {
+    runtime::NetworkSpec spec;
+};
+
+struct WantedVolume : Wanted {
+    runtime::VolumeSpec spec;
+};
+
+struct WantedImage : Wanted {
+    bool built = false;       // else pulled
+    bool force_pull = false;  // of an image that is here already
+    std::string reference;
+    std::string hash;  // of all that it is made from
+    runtime::BuildSpec build;
+};
+
+struct WantedWorkspace : Wanted {
+    runtime::ContainerSpec spec;
+    // What can't change in place, with hashes in the place of secrets, and its hash. Members that
+    // have their defaults are left out, so that a new version of Trailer with more members replaces
+    // no container.
+    json::object fixed;
+    std::string hash;
+    bool running = true;
+    std::optional<Timestamp> restart_before;
+    std::vector<std::string> networks;  // names
+    std::vector<std::string> volumes;   // names
+    std::string image;                  // an Image's name; empty: the spec's is a reference
+};
+
+struct WantedState {
+    std::string host_id;
+    std::int64_t revision = 0;
+    std::vector<WantedNetwork> networks;
+    std::vector<WantedVolume> volumes;
+    std::vector<WantedImage> images;
+    std::vector<WantedWorkspace> workspaces;
+};
+
+// Reads nothing but its arguments and, for bind mounts, the host's symbolic links.
+WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds);
+
+}  // namespace trailer::reconcile

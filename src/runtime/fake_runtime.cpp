@@ -1,0 +1,620 @@
+#include "runtime/fake_runtime.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <filesystem>
+
+#include "base/time.h"
+
+namespace trailer::runtime {
+namespace {
+
+bool managed(const Labels& labels) {
+    const auto found = labels.find(label::kManaged);
+    return found != labels.end() && found->second == "true";
+}
+
+std::string id_label(const Labels& labels) {
+    const auto found = labels.find(label::kId);
+    return found == labels.end() ? "" : found->second;
+}
+
+bool called(const Image& image, const std::string& id_or_reference) {
+    return image.id == id_or_reference ||
+           std::ranges::find(image.references, id_or_reference) != image.references.end();
+}
+
+// "host:5000/a/b" and "example.com/a" name a registry; "a/b" and "a" don't.
+bool has_registry(std::string_view reference) {
+    const auto slash = reference.find('/');
+    return slash != reference.npos &&
+           reference.substr(0, slash).find_first_of(".:") != std::string_view::npos;
+}
+
+}  // namespace
+
+FakeRuntime::FakeRuntime(asio::any_io_executor executor)
+    : executor_(std::move(executor)), thawed_(executor_, asio::steady_timer::time_point::max()) {
+    make_network({.name = "bridge"});
+}
+
+FakeRuntime::~FakeRuntime() = default;
+
+std::size_t FakeRuntime::count(std::string_view call) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        calls_, [&](const std::string& each) { return each.starts_with(call); }));
+}
+
+const Container* FakeRuntime::container(const std::string& name) const {
+    for (const auto& [id, made] : containers_) {
+        if (made.container.name == name) return &made.container;
+    }
+    return nullptr;
+}
+
+std::vector<std::string> FakeRuntime::container_names() const {
+    std::vector<std::string> names;
+    for (const auto& [id, made] : containers_) names.push_back(made.container.name);
+    std::ranges::sort(names);
+    return names;
+}
+
+void FakeRuntime::put_container(ContainerSpec spec, bool running) {
+    auto& made = make(spec);
+    tell_container(made, "create");
+    if (running) start(made);
+}
+
+void FakeRuntime::put_network(NetworkSpec spec) {
+    const auto& made = make_network(spec);
+    tell({.type = Event::Type::network, .action = "create", .id = made.id, .name = made.name});
+}
+
+void FakeRuntime::put_volume(VolumeSpec spec) {
+    volumes_[spec.name] = {.name = spec.name, .driver = spec.driver, .labels = spec.labels};
+    tell({.type = Event::Type::volume, .action = "create", .id = spec.name, .name = spec.name});
+}
+
+void FakeRuntime::add_image(const std::string& reference) {
+    const auto id = "sha256:" + next_id();
+    images_[id] = {.id = id, .references = {reference}};
+    tell({.type = Event::Type::image, .action = "tag", .id = id, .name = reference});
+}
+
+void FakeRuntime::kill_container(const std::string& name, int exit_code) {
+    auto& made = get(name);
+    made.container.state = ContainerState::exited;
+    made.container.exit_code = exit_code;
+    made.container.finished = now();
+    tell_container(made, "die");
+}
+
+void FakeRuntime::delete_container(const std::string& name) {
+    const auto gone = get(name);
+    containers_.erase(gone.container.id);
+    tell_container(gone, "destroy");
+}
+
+void FakeRuntime::delete_network(const std::string& name) {
+    const auto gone = *network(name);
+    networks_.erase(gone.id);
+    for (auto& [id, made] : containers_) {
+        std::erase_if(made.container.networks,
+                      [&](const Attachment& each) { return each.network_id == gone.id; });
+    }
+    tell({.type = Event::Type::network, .action = "destroy", .id = gone.id, .name = gone.name});
+}
+
+void FakeRuntime::detach(const std::string& container, const std::string& name) {
+    auto& made = get(container);
+    const auto id = network(name)->id;
+    std::erase_if(made.container.networks,
+                  [&](const Attachment& each) { return each.network == name; });
+    tell({.type = Event::Type::network,
+          .action = "disconnect",
+          .id = id,
+          .name = name,
+          .container = made.container.id});
+}
+
+void FakeRuntime::set_limits(const std::string& container, Limits limits) {
+    auto& made = get(container);
+    made.container.limits = limits;
+    tell_container(made, "update");
+}
+
+void FakeRuntime::set_health(const std::string& container, ContainerHealth health,
+                             std::string output) {
+    auto& made = get(container);
+    made.container.health = health;
+    made.container.health_output = std::move(output);
+    tell_container(made, "health_status: changed");
+}
+
+void FakeRuntime::fail_next(std::string call, ErrorKind kind, std::string message) {
+    failures_[std::move(call)] = {kind, std::move(message)};
+}
+
+void FakeRuntime::set_down(bool down) {
+    down_ = down;
+    if (down) break_watch();
+}
+
+void FakeRuntime::break_watch() {
+    for (auto& watcher : watchers_) watcher.broken.cancel();
+}
+
+void FakeRuntime::freeze_after(std::size_t changes) {
+    freeze_at_ = changes_ + changes;
+}
+
+void FakeRuntime::thaw() {
+    freeze_at_.reset();
+    frozen_ = false;
+    thawed_.cancel();
+}
+
+Task<> FakeRuntime::give_way() {
+    const int times = random_ ? static_cast<int>((*random_)() % 4) : 1;
+    for (int i = 0; i < times; ++i) co_await asio::post(executor_, asio::use_awaitable);
+}
+
+Task<> FakeRuntime::enter(std::string call, std::string subject) {
+    calls_.push_back(subject.empty() ? call : call + " " + subject);
+    co_await give_way();
+    while (frozen_) {
+        boost::system::error_code ended;
+        co_await thawed_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        if (frozen_) throw boost::system::system_error(ended);  // the caller was cancelled
+    }
+    if (down_) throw Error(ErrorKind::unavailable, "{}: the engine does not answer", call);
+    if (const auto failure = failures_.find(call); failure != failures_.end()) {
+        const auto [kind, message] = failure->second;
+        failures_.erase(failure);
+        throw Error(kind, message);
+    }
+}
+
+Task<> FakeRuntime::changed() {
+    ++changes_;
+    if (freeze_at_ && changes_ > *freeze_at_) {
+        frozen_ = true;
+        boost::system::error_code ended;
+        co_await thawed_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        if (frozen_) throw boost::system::system_error(ended);
+    }
+    co_await give_way();
+}
+
+void FakeRuntime::tell(Event event) {
+    if (frozen_) return;
+    for (auto& watcher : watchers_) watcher.sink(event);
+}
+
+void FakeRuntime::tell_container(const Made& made, std::string action) {
+    tell({.type = Event::Type::container,
+          .action = std::move(action),
+          .id = made.container.id,
+          .name = made.container.name,
+          .labels = made.container.labels});
+}
+
+FakeRuntime::Made* FakeRuntime::find(const std::string& id_or_name) {
+    for (auto& [id, made] : containers_) {
+        if (id == id_or_name || made.container.name == id_or_name) return &made;
+    }
+    return nullptr;
+}
+
+FakeRuntime::Made& FakeRuntime::get(const std::string& id_or_name) {
+    if (auto* made = find(id_or_name)) return *made;
+    throw Error(ErrorKind::not_found, "no such container: {}", id_or_name);
+}
+
+Network* FakeRuntime::network(const std::string& id_or_name) {
+    for (auto& [id, network] : networks_) {
+        if (id == id_or_name || network.name == id_or_name) return &network;
+    }
+    return nullptr;
+}
+
+std::string FakeRuntime::next_id() {
+    return fmt::format("{:064x}", ++last_id_);
+}
+
+FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
+    const auto id = next_id();
+    auto& made = containers_[id];
+    made.spec = spec;
+    auto& container = made.container;
+    container.id = id;
+    container.name = spec.name;
+    container.image = spec.image;
+    for (const auto& [image_id, image] : images_) {
+        if (called(image, spec.image)) container.image_id = image_id;
+    }
+    container.labels = spec.labels;
+    container.created = now();
+    container.limits = spec.limits;
+    container.restart = spec.restart;
+    if (spec.health_check) container.health = ContainerHealth::starting;
+    auto networks = spec.networks;
+    if (networks.empty()) networks.push_back({.network = "bridge"});
+    for (const auto& each : networks) attach(made, each);
+    return made;
+}
+
+void FakeRuntime::attach(Made& made, const Attachment& attachment) {
+    auto seen = attachment;
+    seen.network_id = network(attachment.network)->id;
+    made.container.networks.push_back(std::move(seen));
+}
+
+void FakeRuntime::start(Made& made) {
+    auto& container = made.container;
+    container.state = ContainerState::running;
+    container.exit_code = 0;
+    container.started = now();
+    container.finished.reset();
+    tell_container(made, "start");
+    if (const auto exit = exits_.find(made.spec.image); exit != exits_.end()) {
+        container.state = ContainerState::exited;
+        container.exit_code = exit->second;
+        container.finished = now();
+        tell_container(made, "die");
+    }
+}
+
+const Network& FakeRuntime::make_network(const NetworkSpec& spec) {
+    const auto id = next_id();
+    return networks_[id] = {.id = id,
+                            .name = spec.name,
+                            .driver = spec.driver,
+                            .subnet = spec.subnet,
+                            .gateway = spec.gateway,
+                            .internal = spec.internal,
+                            .labels = spec.labels};
+}
+
+// As an inspection shows it.
+Container FakeRuntime::seen(const Made& made) const {
+    auto container = made.container;
+    const bool running = container.state == ContainerState::running;
+    for (auto& each : container.networks) {
+        each.ipv4_seen = running ? (each.ipv4.empty() ? "10.0.0.2" : each.ipv4) : "";
+    }
+    if (running) {
+        container.ports = made.spec.ports;
+        for (auto& port : container.ports) {
+            if (port.host == 0) port.host = 32768;
+        }
+    }
+    return container;
+}
+
+Task<Info> FakeRuntime::info() {
+    co_await enter("info");
+    co_return Info{.name = "docker",
+                   .version = "fake",
+                   .api_version = "1.41",
+                   .id = "FAKE:ENGINE",
+                   .os = "linux",
+                   .architecture = "amd64",
+                   .storage_driver = "memory",
+                   .cgroup_version = 2,
+                   .cpus = 2,
+                   .memory_total = 8LL << 30};
+}
+
+Task<std::vector<Container>> FakeRuntime::list_containers() {
+    co_await enter("list_containers");
+    std::vector<Container> list;
+    for (const auto& [id, made] : containers_) {
+        if (managed(made.container.labels)) list.push_back(seen(made));
+    }
+    co_return list;
+}
+
+Task<std::optional<Container>> FakeRuntime::find_container(std::string id_or_name) {
+    co_await enter("find_container", id_or_name);
+    const auto* made = find(id_or_name);
+    co_return made == nullptr ? std::nullopt : std::optional(seen(*made));
+}
+
+Task<std::vector<Network>> FakeRuntime::list_networks() {
+    co_await enter("list_networks");
+    std::vector<Network> list;
+    for (const auto& [id, network] : networks_) {
+        if (managed(network.labels)) list.push_back(network);
+    }
+    co_return list;
+}
+
+Task<std::optional<Network>> FakeRuntime::find_network(std::string id_or_name) {
+    co_await enter("find_network", id_or_name);
+    const auto* found = network(id_or_name);
+    co_return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+Task<std::vector<Volume>> FakeRuntime::list_volumes() {
+    co_await enter("list_volumes");
+    std::vector<Volume> list;
+    for (const auto& [name, volume] : volumes_) {
+        if (managed(volume.labels)) list.push_back(volume);
+    }
+    co_return list;
+}
+
+Task<std::optional<Volume>> FakeRuntime::find_volume(std::string name) {
+    co_await enter("find_volume", name);
+    const auto found = volumes_.find(name);
+    co_return found == volumes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Task<std::vector<Image>> FakeRuntime::list_images() {
+    co_await enter("list_images");
+    std::vector<Image> list;
+    for (const auto& [id, image] : images_) {
+        if (managed(image.labels)) list.push_back(image);
+    }
+    co_return list;
+}
+
+Task<std::optional<Image>> FakeRuntime::find_image(std::string id_or_reference) {
+    co_await enter("find_image", id_or_reference);
+    for (const auto& [id, image] : images_) {
+        if (called(image, id_or_reference)) co_return image;
+    }
+    co_return std::nullopt;
+}
+
+Task<std::string> FakeRuntime::create_container(ContainerSpec spec) {
+    co_await enter("create_container", spec.name);
+    if (find(spec.name) != nullptr) {
+        throw Error(ErrorKind::conflict, "creating container {}: the name is already in use",
+                    spec.name);
+    }
+    const bool here = std::ranges::any_of(
+        images_, [&](const auto& each) { return called(each.second, spec.image); });
+    if (!here) throw Error(ErrorKind::not_found, "No such image: {}", spec.image);
+    for (const auto& each : spec.networks) {
+        if (network(each.network) == nullptr) {
+            throw Error(ErrorKind::not_found, "network {} not found", each.network);
+        }
+    }
+    for (const auto& mount : spec.mounts) {
+        if (mount.type == ContainerMount::Type::volume) {
+            volumes_.try_emplace(mount.source, Volume{.name = mount.source, .driver = "local"});
+        } else if (!std::filesystem::exists(mount.source)) {
+            throw Error(ErrorKind::invalid, "bind source path does not exist: {}", mount.source);
+        }
+    }
+    const auto& made = make(spec);
+    const auto id = made.container.id;
+    tell_container(made, "create");
+    co_await changed();
+    co_return id;
+}
+
+Task<> FakeRuntime::start_container(std::string id) {
+    co_await enter("start_container", id);
+    auto& made = get(id);
+    if (made.container.state == ContainerState::running) co_return;
+    for (const auto& [other_id, other] : containers_) {
+        if (other.container.state != ContainerState::running || other_id == made.container.id) {
+            continue;
+        }
+        for (const auto& port : made.spec.ports) {
+            const bool taken = std::ranges::any_of(other.spec.ports, [&](const auto& each) {
+                return port.host != 0 && each.host == port.host && each.protocol == port.protocol;
+            });
+            if (!taken) continue;
+            throw Error(ErrorKind::conflict, "port {} is already allocated", port.host);
+        }
+    }
+    for (const auto& each : made.container.networks) {
+        if (!networks_.contains(each.network_id)) {
+            throw Error(ErrorKind::not_found, "network {} not found", each.network);
+        }
+    }
+    start(made);
+    co_await changed();
+}
+
+Task<> FakeRuntime::stop_container(std::string id, std::chrono::seconds) {
+    co_await enter("stop_container", id);
+    auto& made = get(id);
+    if (made.container.state != ContainerState::running) co_return;
+    made.container.state = ContainerState::exited;
+    made.container.exit_code = 143;
+    made.container.finished = now();
+    tell_container(made, "die");
+    co_await changed();
+}
+
+Task<> FakeRuntime::rename_container(std::string id, std::string name) {
+    co_await enter("rename_container", name);
+    if (find(name) != nullptr) {
+        throw Error(ErrorKind::conflict, "the name {} is already in use", name);
+    }
+    auto& made = get(id);
+    made.container.name = name;
+    tell_container(made, "rename");
+    co_await changed();
+}
+
+Task<> FakeRuntime::update_container(std::string id, Limits limits,
+                                     protocol::RestartPolicy restart) {
+    co_await enter("update_container", id);
+    auto& container = get(id).container;
+    if (limits.nano_cpus > 0) container.limits.nano_cpus = limits.nano_cpus;
+    if (limits.memory > 0) container.limits.memory = limits.memory;
+    container.limits.pids = limits.pids;
+    container.restart = restart;
+    tell_container(get(id), "update");
+    co_await changed();
+}
+
+Task<> FakeRuntime::remove_container(std::string id) {
+    co_await enter("remove_container", id);
+    const auto* made = find(id);
+    if (made == nullptr) co_return;
+    const auto gone = *made;
+    containers_.erase(gone.container.id);
+    tell_container(gone, "destroy");
+    co_await changed();
+}
+
+Task<> FakeRuntime::connect_network(std::string container_id, Attachment attachment) {
+    co_await enter("connect_network", attachment.network);
+    const auto* found = network(attachment.network);
+    if (found == nullptr) {
+        throw Error(ErrorKind::not_found, "network {} not found", attachment.network);
+    }
+    auto& made = get(container_id);
+    attach(made, attachment);
+    tell({.type = Event::Type::network,
+          .action = "connect",
+          .id = found->id,
+          .name = found->name,
+          .container = made.container.id});
+    co_await changed();
+}
+
+Task<> FakeRuntime::disconnect_network(std::string container_id, std::string name) {
+    co_await enter("disconnect_network", name);
+    auto& made = get(container_id);
+    std::erase_if(made.container.networks,
+                  [&](const Attachment& each) { return each.network == name; });
+    tell({.type = Event::Type::network,
+          .action = "disconnect",
+          .name = name,
+          .container = made.container.id});
+    co_await changed();
+}
+
+Task<std::string> FakeRuntime::create_network(NetworkSpec spec) {
+    co_await enter("create_network", spec.name);
+    if (network(spec.name) != nullptr) {
+        throw Error(ErrorKind::conflict, "network with name {} already exists", spec.name);
+    }
+    const auto made = make_network(spec);
+    tell({.type = Event::Type::network, .action = "create", .id = made.id, .name = made.name});
+    co_await changed();
+    co_return made.id;
+}
+
+Task<> FakeRuntime::remove_network(std::string id) {
+    co_await enter("remove_network", id);
+    const auto* found = network(id);
+    if (found == nullptr) co_return;
+    // As Docker has it: only containers that run hold a network.
+    for (const auto& [container_id, made] : containers_) {
+        if (made.container.state != ContainerState::running) continue;
+        for (const auto& each : made.container.networks) {
+            if (each.network_id != found->id) continue;
+            throw Error(ErrorKind::conflict, "network {} has active endpoints", found->name);
+        }
+    }
+    const auto gone = *found;
+    networks_.erase(gone.id);
+    tell({.type = Event::Type::network, .action = "destroy", .id = gone.id, .name = gone.name});
+    co_await changed();
+}
+
+Task<> FakeRuntime::create_volume(VolumeSpec spec) {
+    co_await enter("create_volume", spec.name);
+    if (const auto found = volumes_.find(spec.name); found != volumes_.end()) {
+        if (id_label(found->second.labels) != id_label(spec.labels)) {
+            throw Error(ErrorKind::conflict, "a volume named {} is there already", spec.name);
+        }
+        co_return;
+    }
+    volumes_[spec.name] = {.name = spec.name,
+                           .driver = spec.driver,
+                           .mountpoint = "/volumes/" + spec.name,
+                           .labels = spec.labels};
+    tell({.type = Event::Type::volume, .action = "create", .id = spec.name, .name = spec.name});
+    co_await changed();
+}
+
+Task<> FakeRuntime::remove_volume(std::string name) {
+    co_await enter("remove_volume", name);
+    for (const auto& [id, made] : containers_) {
+        for (const auto& mount : made.spec.mounts) {
+            if (mount.type != ContainerMount::Type::volume || mount.source != name) continue;
+            throw Error(ErrorKind::conflict, "volume is in use: {}", name);
+        }
+    }
+    if (volumes_.erase(name) == 0) co_return;
+    tell({.type = Event::Type::volume, .action = "destroy", .id = name, .name = name});
+    co_await changed();
+}
+
+Task<> FakeRuntime::pull_image(std::string reference, aio::Deadline, Progress progress) {
+    co_await enter("pull_image", reference);
+    if (has_registry(reference)) {
+        throw Error(ErrorKind::unavailable, "pulling {}: connection refused", reference);
+    }
+    if (reference.starts_with("no-such")) {
+        throw Error(ErrorKind::not_found, "pull access denied for {}", reference);
+    }
+    if (progress) progress("Pulling " + reference);
+    add_image(reference);
+    co_await changed();
+}
+
+Task<std::string> FakeRuntime::build_image(BuildSpec spec, aio::Deadline, Progress progress) {
+    co_await enter("build_image", spec.reference);
+    std::string_view rest = spec.dockerfile;
+    while (!rest.empty()) {
+        const auto end = std::min(rest.find('\n'), rest.size());
+        const auto line = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (progress) progress(line);
+        const auto exit = line.rfind("exit ");
+        if (exit == line.npos) continue;
+        throw Error(ErrorKind::invalid, "building {}: {} returned a non-zero code: {}",
+                    spec.reference, line, line.substr(exit + 5));
+    }
+    for (auto& [id, image] : images_) std::erase(image.references, spec.reference);
+    const auto id = "sha256:" + next_id();
+    images_[id] = {.id = id, .references = {spec.reference}, .labels = spec.labels};
+    tell({.type = Event::Type::image, .action = "tag", .id = id, .name = spec.reference});
+    co_await changed();
+    co_return id;
+}
+
+Task<> FakeRuntime::remove_image(std::string reference) {
+    co_await enter("remove_image", reference);
+    const auto found = std::ranges::find_if(
+        images_, [&](const auto& each) { return called(each.second, reference); });
+    if (found == images_.end()) co_return;
+    for (const auto& [id, made] : containers_) {
+        if (made.container.image_id != found->first) continue;
+        throw Error(ErrorKind::conflict, "image {} is being used by container {}", reference,
+                    made.container.name);
+    }
+    const auto id = found->first;
+    images_.erase(found);
+    tell({.type = Event::Type::image, .action = "delete", .id = id, .name = reference});
+    co_await changed();
+}
+
+Task<> FakeRuntime::watch(std::function<void(Event)> sink) {
+    co_await enter("watch");
+    auto& watcher = watchers_.emplace_back(std::move(sink), asio::steady_timer(executor_));
+    const auto here = std::prev(watchers_.end());
+    watcher.broken.expires_at(asio::steady_timer::time_point::max());
+    watcher.sink({.type = Event::Type::gap});
+    boost::system::error_code ended;
+    const auto state = co_await asio::this_coro::cancellation_state;
+    co_await watcher.broken.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+    watchers_.erase(here);
+    if (state.cancelled() != asio::cancellation_type::none)
+        throw boost::system::system_error(ended);
+    throw Error(ErrorKind::unavailable, "following the engine's events: the stream broke");
+}
+
+}  // namespace trailer::runtime
