@@ -1,5 +1,5 @@
-# trailer_library(NAME LINKS ...): the folder's *.cpp as one library, its *_test.cpp as one test
-# program "NAME_tests". A folder links only what is listed, so a forbidden include that needs a
+# trailer_library(NAME LINKS ... [FOLDERS ...]): the *.cpp of the folder, and of those beneath it that
+# are named, as one library, and the *_test.cpp among them as one test program "NAME_tests". A folder links only what is listed, so a forbidden include that needs a
 # symbol does not link; tools/check_includes catches the rest.
 add_library(trailer_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp ${CMAKE_SOURCE_DIR}/cmake/asio.cpp)
 target_link_libraries(trailer_pch PUBLIC dep_asio OpenSSL::SSL OpenSSL::Crypto Boost::json fmt::fmt-header-only)
@@ -7,8 +7,9 @@ target_include_directories(trailer_pch PUBLIC ${CMAKE_SOURCE_DIR}/src)
 target_precompile_headers(trailer_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
 
 function(trailer_library name)
-  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
-  file(GLOB all CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(arg "" "" "LINKS;FOLDERS" ${ARGN})
+  list(TRANSFORM arg_FOLDERS APPEND "/*.cpp")
+  file(GLOB all CONFIGURE_DEPENDS *.cpp ${arg_FOLDERS})
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER all EXCLUDE REGEX "_test\\.cpp$")

@@ -1,0 +1,76 @@
+#include "base/error.h"
+#include "server/api/routes.h"
+#include "wire/json.h"
+
+namespace trailer::server::api {
+namespace {
+
+constexpr std::size_t kMostReports = 16 << 20;
+constexpr std::size_t kMostControl = 64 << 10;
+
+Task<> challenge(Services& services, Call& call) {
+    const auto body = co_await call.body();
+    const auto request = wire::from_json<protocol::ChallengeRequest>(body);
+    const auto answer = services.agents.challenge(request);
+    co_await call.answer(200, wire::to_json_text(answer));
+}
+
+Task<> register_host(Services& services, Call& call) {
+    const auto body = co_await call.body();
+    auto request = wire::from_json<protocol::RegisterRequest>(body);
+    const auto answer =
+        co_await services.agents.register_host(std::move(request), call.exchange.peer());
+    co_await call.answer(200, wire::to_json_text(answer));
+}
+
+Task<> heartbeat(Services& services, Call& call) {
+    const auto body = co_await call.body();
+    auto request = wire::from_json<protocol::HeartbeatRequest>(body);
+    const auto answer = services.agents.heartbeat(call.host_id, std::move(request));
+    co_await call.answer(200, wire::to_json_text(answer));
+}
+
+Task<> desired_state(Services& services, Call& call) {
+    constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+    const auto revision = query_number(call.query, "revision", -1, kMost, -1);
+    auto text = services.agents.desired_state(call.host_id, revision);
+    if (text) {
+        co_await call.answer(200, std::move(*text));
+    } else {
+        net::Response response{.status = 304};
+        co_await call.exchange.respond(std::move(response));
+    }
+}
+
+Task<> status(Services& services, Call& call) {
+    const auto body = co_await call.body(kMostReports);
+    auto request = wire::from_json<protocol::StatusRequest>(body);
+    co_await services.agents.take_reports(call.host_id, std::move(request));
+    co_await call.answer_nothing();
+}
+
+Task<> realtime(Services& services, Call& call) {
+    if (!call.exchange.wants_websocket()) {
+        throw Error(ErrorKind::invalid, "expected a WebSocket handshake");
+    }
+    net::WebSocketOptions options;
+    options.max_message = kMostControl;
+    std::shared_ptr<net::WebSocket> socket = co_await call.exchange.accept_websocket(options);
+    co_await services.core.channels().serve(call.host_id, std::move(socket));
+}
+
+}  // namespace
+
+void add_agent_routes(Router& router, Services& services) {
+    const auto bind = [&services](Task<> (*handler)(Services&, Call&)) {
+        return [&services, handler](Call& call) { return handler(services, call); };
+    };
+    router.add("POST", "/api/agent/challenge", Access::anyone, bind(challenge));
+    router.add("POST", "/api/agent/register", Access::anyone, bind(register_host));
+    router.add("POST", "/api/agent/heartbeat", Access::agent, bind(heartbeat));
+    router.add("GET", "/api/agent/desired-state", Access::agent, bind(desired_state));
+    router.add("POST", "/api/agent/status", Access::agent, bind(status));
+    router.add("GET", "/api/agent/realtime", Access::agent, bind(realtime));
+}
+
+}  // namespace trailer::server::api

@@ -1,0 +1,60 @@
+// The checks of a document that need the rest of what is known: names that must be there, ports and
+// addresses that are taken, what the host has. What needs nothing but the document is protocol's
+// (validate.h); what needs the engine is the agent's.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "server/service/state.h"
+
+namespace trailer::server {
+
+// What one host is to have once a change is applied: typed, by kind and name.
+class HostPlan {
+  public:
+    HostPlan(const store::Host& host, const State& state);
+
+    // Adds or replaces, by id.
+    void put(const store::Resource& resource);
+
+    // Appends the faults of one resource of this plan; pointers begin with `prefix`.
+    void check(const store::Resource& resource, const std::string& prefix,
+               std::vector<FieldError>& faults) const;
+
+    // Names of the workspaces that use it.
+    std::vector<std::string> users_of(const store::Resource& resource) const;
+
+  private:
+    struct Workspace {
+        std::string name;
+        bool running = true;
+        protocol::WorkspaceSpec spec;
+    };
+
+    void check_workspace(const std::string& id, const Workspace& workspace,
+                         const std::string& prefix, std::vector<FieldError>& faults) const;
+    void check_references(const Workspace& workspace, const std::string& prefix,
+                          std::vector<FieldError>& faults) const;
+    void check_ports(const std::string& id, const Workspace& workspace, const std::string& prefix,
+                     std::vector<FieldError>& faults) const;
+    void check_addresses(const std::string& id, const Workspace& workspace,
+                         const std::string& prefix, std::vector<FieldError>& faults) const;
+    void check_limits(const Workspace& workspace, const std::string& prefix,
+                      std::vector<FieldError>& faults) const;
+    void check_network(const store::Resource& resource, const std::string& prefix,
+                       std::vector<FieldError>& faults) const;
+    void check_image(const store::Resource& resource, const std::string& prefix,
+                     std::vector<FieldError>& faults) const;
+    std::string lacks(Kind kind, const std::string& name) const;
+
+    const store::Host& host_;
+    std::map<std::string, Workspace> workspaces_;  // by id; those that stay
+    std::map<std::string, std::pair<std::string, protocol::NetworkSpec>> networks_;  // id -> name
+    std::map<std::string, std::string> volumes_;                                     // id -> name
+    std::map<std::string, std::pair<std::string, protocol::ImageSpec>> images_;
+};
+
+}  // namespace trailer::server

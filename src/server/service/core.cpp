@@ -1,0 +1,76 @@
+#include "server/service/core.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+
+namespace trailer::server {
+
+Core::Core(asio::any_io_executor executor, std::unique_ptr<store::Store> store)
+    : executor_(executor),
+      store_(std::move(store)),
+      state_(store_->load()),
+      feed_(executor),
+      channels_(executor,
+                [this](const std::string& host_id, protocol::Health health, std::string reason) {
+                    set_presence(host_id, [&](Presence& presence) {
+                        const auto* host = state_.host(host_id);
+                        if (health != protocol::Health::ok && !host->record.enabled) {
+                            health = protocol::Health::unknown;
+                            reason = "this host is disabled";
+                        }
+                        update(presence.realtime, health, std::move(reason));
+                    });
+                }),
+      writing_(std::move(executor)) {}
+
+Task<> Core::change(std::function<store::Changes(const State&)> decide) {
+    auto work = commit(std::move(decide));
+    co_await asio::co_spawn(
+        executor_, std::move(work),
+        asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
+}
+
+Task<> Core::commit(std::function<store::Changes(const State&)> decide) {
+    const auto guard = co_await writing_.lock();
+    const auto changes = decide(state_);
+    if (changes.empty()) co_return;
+    co_await disk_.run([this, &changes] { store_->commit(changes); });
+    struct Before {
+        std::int64_t revision;
+        protocol::HostSettings settings;
+        bool enabled;
+    };
+    std::map<std::string, Before> before;
+    for (const auto& host : changes.put_hosts) {
+        if (const auto* entry = state_.host(host.id)) {
+            const auto& record = entry->record;
+            before[host.id] = {record.revision, record.settings, record.enabled};
+        }
+    }
+    tell(state_.apply(changes));
+    for (const auto& host : changes.put_hosts) {
+        const auto found = before.find(host.id);
+        if (found == before.end()) continue;
+        if (found->second.revision != host.revision) channels_.nudge(host.id, host.revision);
+        if (found->second.settings != host.settings || found->second.enabled != host.enabled) {
+            channels_.settings_changed(host.id);
+        }
+    }
+}
+
+void Core::set_presence(const std::string& host_id, const std::function<void(Presence&)>& edit) {
+    const auto* host = state_.host(host_id);
+    if (host == nullptr) return;
+    auto presence = host->presence;
+    edit(presence);
+    if (const auto change = state_.set_presence(host_id, std::move(presence))) tell({*change});
+}
+
+void Core::tell(const std::vector<Change>& changes) {
+    for (const auto& each : changes) feed_.publish(each);
+}
+
+Task<> Core::check_store() {
+    co_await disk_.run([this] { store_->check(); });
+}
+
+}  // namespace trailer::server

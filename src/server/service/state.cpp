@@ -1,0 +1,239 @@
+#include "server/service/state.h"
+
+#include "base/crypto.h"
+#include "wire/json.h"
+
+namespace trailer::server {
+namespace {
+
+using protocol::EventType;
+
+template <typename Map>
+auto* find_in(Map& map, const std::string& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+State::State(store::Snapshot snapshot) : meta_(std::move(snapshot.meta)) {
+    for (const auto kind : protocol::kAllKinds) ids_[kind];
+    store::Changes all;
+    all.put_users = std::move(snapshot.users);
+    all.put_tokens = std::move(snapshot.tokens);
+    all.put_hosts = std::move(snapshot.hosts);
+    all.put_resources = std::move(snapshot.resources);
+    apply(all);
+}
+
+const store::User* State::user(const std::string& id) const {
+    return find_in(users_, id);
+}
+
+const store::User* State::user_named(const std::string& username) const {
+    for (const auto& [id, user] : users_) {
+        if (user.username == username) return &user;
+    }
+    return nullptr;
+}
+
+const store::Token* State::token_of_hash(const std::string& hash) const {
+    const auto* id = find_in(token_ids_, hash);
+    return id == nullptr ? nullptr : find_in(tokens_, *id);
+}
+
+std::vector<const store::Token*> State::tokens_of(const std::string& user_id) const {
+    std::vector<const store::Token*> list;
+    for (const auto& [id, token] : tokens_) {
+        if (token.user_id == user_id) list.push_back(&token);
+    }
+    std::ranges::sort(list, {}, [](const store::Token* token) { return token->id; });
+    return list;
+}
+
+std::string State::meta(const std::string& key) const {
+    const auto* value = find_in(meta_, key);
+    return value == nullptr ? "" : *value;
+}
+
+const HostEntry* State::host(const std::string& id_or_name) const {
+    if (const auto* entry = find_in(hosts_, id_or_name)) return entry;
+    const auto* id = find_in(host_ids_, id_or_name);
+    return id == nullptr ? nullptr : find_in(hosts_, *id);
+}
+
+const HostEntry* State::host_of_registration(const std::string& registration_token) const {
+    const auto* id = find_in(registrations_, registration_token);
+    return id == nullptr ? nullptr : find_in(hosts_, *id);
+}
+
+const ResourceEntry* State::resource_of_id(const std::string& id) const {
+    return find_in(resources_, id);
+}
+
+const ResourceEntry* State::resource(Kind kind, const std::string& id_or_name) const {
+    const auto* id = find_in(names(kind), id_or_name);
+    const auto* entry = find_in(resources_, id == nullptr ? id_or_name : *id);
+    return entry == nullptr || entry->record.kind != kind ? nullptr : entry;
+}
+
+const std::map<std::string, std::string>& State::names(Kind kind) const {
+    return ids_.at(kind);
+}
+
+std::vector<const ResourceEntry*> State::resources_on(const std::string& host_id) const {
+    std::vector<const ResourceEntry*> list;
+    if (const auto* ids = find_in(on_host_, host_id)) {
+        for (const auto& id : *ids) list.push_back(&resources_.at(id));
+    }
+    return list;
+}
+
+std::vector<Change> State::apply(const store::Changes& changes) {
+    std::vector<Change> told;
+    for (const auto& user : changes.put_users) users_[user.id] = user;
+    for (const auto& id : changes.remove_tokens) {
+        if (const auto* token = find_in(tokens_, id)) token_ids_.erase(token->hash);
+        tokens_.erase(id);
+    }
+    for (const auto& token : changes.put_tokens) {
+        tokens_[token.id] = token;
+        token_ids_[token.hash] = token.id;
+    }
+    for (const auto& [key, value] : changes.put_meta) meta_[key] = value;
+    const auto remove_resource = [&](const std::string& id) {
+        const auto found = resources_.find(id);
+        if (found == resources_.end()) return;
+        const auto& record = found->second.record;
+        told.push_back({EventType::deleted, std::string(protocol::title(record.kind)), record.id,
+                        record.name, ""});
+        ids_.at(record.kind).erase(record.name);
+        on_host_[record.host_id].erase(id);
+        resources_.erase(found);
+    };
+    for (const auto& id : changes.remove_resources) remove_resource(id);
+    for (const auto& id : changes.remove_hosts) {
+        const auto found = hosts_.find(id);
+        if (found == hosts_.end()) continue;
+        for (const auto ids = on_host_[id]; const auto& each : ids) remove_resource(each);
+        const auto& record = found->second.record;
+        told.push_back({EventType::deleted, "Host", record.id, record.name, ""});
+        host_ids_.erase(record.name);
+        registrations_.erase(record.registration_token);
+        on_host_.erase(id);
+        hosts_.erase(found);
+    }
+    for (const auto& host : changes.put_hosts) {
+        const auto* before = find_in(hosts_, host.id);
+        const bool renamed = before != nullptr && before->record.name != host.name;
+        told.push_back(put(host));
+        if (!renamed) continue;
+        for (const auto& id : on_host_[host.id]) render(resources_.at(id));
+    }
+    for (const auto& resource : changes.put_resources) told.push_back(put(resource));
+    return told;
+}
+
+Change State::put(const store::Host& host) {
+    const auto [entry, fresh] = hosts_.try_emplace(host.id);
+    auto& [record, presence, text] = entry->second;
+    if (fresh) {
+        presence.since = now();
+    } else {
+        host_ids_.erase(record.name);
+    }
+    record = host;
+    host_ids_[host.name] = host.id;
+    registrations_[host.registration_token] = host.id;
+    using protocol::HostState;
+    const auto status = !host.approved ? HostState::pending_approval
+                        : presence.heartbeat.status == protocol::Health::ok ? HostState::online
+                                                                            : HostState::offline;
+    if (status != presence.status) {
+        presence.status = status;
+        presence.since = now();
+    }
+    render(entry->second);
+    return {fresh ? EventType::created : EventType::updated, "Host", host.id, host.name, text};
+}
+
+Change State::put(const store::Resource& resource) {
+    const auto [entry, fresh] = resources_.try_emplace(resource.id);
+    auto& [record, text] = entry->second;
+    record = resource;
+    ids_.at(resource.kind)[resource.name] = resource.id;
+    on_host_[resource.host_id].insert(resource.id);
+    render(entry->second);
+    return {fresh ? EventType::created : EventType::updated,
+            std::string(protocol::title(resource.kind)), resource.id, resource.name, text};
+}
+
+std::optional<Change> State::set_presence(const std::string& host_id, Presence presence) {
+    auto* entry = find_in(hosts_, host_id);
+    if (entry == nullptr) return std::nullopt;
+    const auto& was = entry->presence;
+    const bool news = presence.status != was.status || presence.heartbeat != was.heartbeat ||
+                      presence.realtime != was.realtime || presence.engine != was.engine ||
+                      presence.reconcile != was.reconcile ||
+                      presence.revision_applied != was.revision_applied;
+    entry->presence = std::move(presence);
+    render(*entry);
+    if (!news) return std::nullopt;
+    return Change{EventType::updated, "Host", host_id, entry->record.name, entry->text};
+}
+
+protocol::HostView State::view(const HostEntry& host) const {
+    const auto& [record, presence, text] = host;
+    protocol::HostView view;
+    view.id = record.id;
+    view.name = record.name;
+    view.status = presence.status;
+    view.since = presence.since;
+    view.enabled = record.enabled;
+    view.settings = record.settings;
+    view.heartbeat = presence.heartbeat;
+    view.realtime = presence.realtime;
+    view.engine = presence.engine;
+    view.reconcile = presence.reconcile;
+    view.version = record.version;
+    view.os = record.os;
+    view.architecture = record.architecture;
+    view.capabilities = record.capabilities;
+    view.fingerprint = key_fingerprint(record.public_key);
+    view.address = record.address;
+    view.identity_conflict = record.conflict;
+    view.metrics = presence.metrics;
+    view.revision = record.revision;
+    view.revision_applied = presence.revision_applied;
+    view.created = record.created;
+    view.updated = record.updated;
+    return view;
+}
+
+protocol::ResourceView State::view(const store::Resource& resource) const {
+    protocol::ResourceView view;
+    view.kind = resource.kind;
+    view.id = resource.id;
+    view.name = resource.name;
+    view.host_id = resource.host_id;
+    if (const auto* host = find_in(hosts_, resource.host_id)) view.host = host->record.name;
+    if (resource.kind == Kind::workspace) view.running = resource.running;
+    view.spec = resource.spec;
+    view.status = resource.status;
+    view.messages = resource.messages;
+    view.observed = resource.observed;
+    view.revision = resource.revision;
+    view.created = resource.created;
+    view.updated = resource.updated;
+    return view;
+}
+
+void State::render(HostEntry& host) const {
+    host.text = wire::to_json_text(view(host));
+}
+
+void State::render(ResourceEntry& resource) const {
+    resource.text = wire::to_json_text(view(resource.record));
+}
+
+}  // namespace trailer::server

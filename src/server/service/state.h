@@ -1,0 +1,105 @@
+// Everything the server knows, in memory: what the database has, and what is known only while it
+// runs. Reads cost no SQL (docs/decisions/0009).
+//
+// Each host and resource carries its JSON as the API shows it, rendered when it changes, so that a
+// list is a concatenation. One thread. Changed by Core alone.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/api.h"
+#include "store/store.h"
+
+namespace trailer::server {
+
+using protocol::Kind;
+
+// What is known of a host while the server runs.
+struct Presence {
+    protocol::HostState status = protocol::HostState::offline;
+    Timestamp since{};
+    std::chrono::steady_clock::time_point heard{};  // the last heartbeat
+    protocol::Condition heartbeat;
+    protocol::Condition realtime;
+    protocol::Condition engine;
+    protocol::Condition reconcile;
+    protocol::Metrics metrics;
+    std::int64_t revision_applied = 0;
+    std::chrono::milliseconds clock_ahead{0};  // the host's clock, of ours
+};
+
+struct HostEntry {
+    store::Host record;
+    Presence presence;
+    std::string text;
+};
+
+struct ResourceEntry {
+    store::Resource record;
+    std::string text;
+};
+
+// What changed, as listeners are told.
+struct Change {
+    protocol::EventType type = protocol::EventType::updated;
+    std::string kind;
+    std::string id;
+    std::string name;
+    std::string text;  // empty when deleted
+};
+
+class State {
+  public:
+    explicit State(store::Snapshot snapshot);
+
+    const store::User* user(const std::string& id) const;
+    const store::User* user_named(const std::string& username) const;
+    bool has_users() const { return !users_.empty(); }
+    const store::Token* token_of_hash(const std::string& hash) const;
+    std::vector<const store::Token*> tokens_of(const std::string& user_id) const;
+    std::string meta(const std::string& key) const;  // "" when it is not there
+
+    const HostEntry* host(const std::string& id_or_name) const;
+    const HostEntry* host_of_registration(const std::string& registration_token) const;
+    const std::map<std::string, std::string>& host_names() const { return host_ids_; }
+    const std::unordered_map<std::string, HostEntry>& hosts() const { return hosts_; }
+
+    const ResourceEntry* resource(Kind kind, const std::string& id_or_name) const;
+    // Name -> id, of one kind.
+    const std::map<std::string, std::string>& names(Kind kind) const;
+    const ResourceEntry* resource_of_id(const std::string& id) const;
+    std::vector<const ResourceEntry*> resources_on(const std::string& host_id) const;
+    std::size_t count(Kind kind) const { return names(kind).size(); }
+
+    // After the database has them.
+    std::vector<Change> apply(const store::Changes& changes);
+    // What is not in the database. Renders the host; nothing when it is not there (any more), or
+    // when nothing but its metrics changed.
+    std::optional<Change> set_presence(const std::string& host_id, Presence presence);
+
+    protocol::HostView view(const HostEntry& host) const;
+    protocol::ResourceView view(const store::Resource& resource) const;
+
+  private:
+    Change put(const store::Host& host);
+    Change put(const store::Resource& resource);
+    void render(HostEntry& host) const;
+    void render(ResourceEntry& resource) const;
+
+    std::unordered_map<std::string, store::User> users_;
+    std::unordered_map<std::string, store::Token> tokens_;
+    std::unordered_map<std::string, std::string> token_ids_;  // by hash
+    std::map<std::string, std::string> meta_;
+    std::unordered_map<std::string, HostEntry> hosts_;
+    std::map<std::string, std::string> host_ids_;       // by name
+    std::map<std::string, std::string> registrations_;  // token -> host id
+    std::unordered_map<std::string, ResourceEntry> resources_;
+    std::map<Kind, std::map<std::string, std::string>> ids_;  // by name
+    std::map<std::string, std::set<std::string>> on_host_;    // resource ids
+};
+
+}  // namespace trailer::server
