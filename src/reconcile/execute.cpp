@@ -102,10 +102,10 @@ class Execution {
 
   private:
     Task<> create_network() {
-        touched_.networks.push_back(step_.name);
         std::optional<Error> conflict;
         try {
-            co_await runtime_.create_network(step_.network);
+            auto id = co_await runtime_.create_network(step_.network);
+            touched_.networks.push_back(std::move(id));
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::conflict) throw;
             conflict = e;
@@ -113,6 +113,7 @@ class Execution {
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_network(step_.name);
         if (!found) throw *conflict;  // its addresses are taken, not its name
+        touched_.networks.push_back(found->id);
         if (same_owner(found->labels, step_.network.labels)) co_return;
         throw Error(ErrorKind::conflict, whose("network", step_.name, found->labels,
                                                fmt::format(" (subnet {})", found->subnet)));
@@ -196,10 +197,17 @@ class Execution {
         co_await runtime_.start_container(step_.object);
     }
 
-    // A network that has gone took the attachment along.
+    // By its id, for a name may be another network's by now; by its name, where it has gone.
     Task<> disconnect_network() {
+        const auto& id = step_.attachment.network_id;
+        bool there = false;
+        if (!id.empty()) {
+            const auto found = co_await runtime_.find_network(id);
+            there = found.has_value();
+        }
         try {
-            co_await runtime_.disconnect_network(step_.object, step_.attachment.network);
+            co_await runtime_.disconnect_network(step_.object,
+                                                 there ? id : step_.attachment.network);
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::not_found) throw;
         }

@@ -76,7 +76,7 @@ class Planner {
   public:
     Planner(const WantedState& wanted, const Observed& observed, Timestamp now)
         : wanted_(wanted), observed_(observed), now_(now), containers_(observed) {
-        for (const auto& [id, network] : observed.networks) network_ids_[network.name] = id;
+        choose_networks();
         for (const auto& each : wanted.networks) known_[each.key.id] = &each;
         for (const auto& each : wanted.volumes) known_[each.key.id] = &each;
         for (const auto& each : wanted.images) known_[each.key.id] = &each;
@@ -162,8 +162,35 @@ class Planner {
 
     // --- networks, volumes, images: what workspaces need
 
+    // An engine makes a second network of a name when two requests cross: ours, and one that was
+    // under way when we were killed. The one that more containers are on stays.
+    void choose_networks() {
+        std::map<std::string, int> attached;
+        for (const auto& [id, container] : observed_.containers) {
+            for (const auto& each : container.networks) ++attached[each.network_id];
+        }
+        for (const auto& [id, network] : observed_.networks) {
+            const auto [chosen, first] = network_ids_.try_emplace(network.name, id);
+            if (first || !same_resource(network, observed_.networks.at(chosen->second))) continue;
+            auto extra = id;
+            if (attached[id] > attached[chosen->second]) std::swap(extra, chosen->second);
+            doubles_.emplace(extra, network.name);
+        }
+    }
+
+    static bool same_resource(const runtime::Network& a, const runtime::Network& b) {
+        return label_of(a.labels, label::kId) == label_of(b.labels, label::kId);
+    }
+
     void network(const WantedNetwork& wanted) {
         if (wanted.deleting || !wanted.fault.empty()) return;
+        for (const auto& [id, name] : doubles_) {
+            if (name != wanted.name) continue;
+            const auto index =
+                add(Action::remove_network, wanted.key, name, id, "is there more than once");
+            removes_double_.emplace(name, index);
+            doubles_removed_[id] = index;
+        }
         const auto found = network_ids_.find(wanted.name);
         if (found != network_ids_.end() &&
             label_of(observed_.networks.at(found->second).labels, label::kId) == wanted.key.id) {
@@ -238,6 +265,7 @@ class Planner {
             if (!need(wanted, Kind::network, name, has_network(name), makes_network_, before)) {
                 return false;
             }
+            names_one_network(name, before);
         }
         for (const auto& name : wanted.volumes) {
             if (!need(wanted, Kind::volume, name, observed_.volumes.contains(name), makes_volume_,
@@ -248,6 +276,12 @@ class Planner {
         return wanted.image.empty() ||
                need(wanted, Kind::image, wanted.image, !makes_image_.contains(wanted.image),
                     makes_image_, before);
+    }
+
+    // The engine refuses a name that two networks have.
+    void names_one_network(const std::string& name, std::vector<Index>& before) const {
+        const auto [begin, end] = removes_double_.equal_range(name);
+        for (auto each = begin; each != end; ++each) before.push_back(each->second);
     }
 
     bool need(const WantedWorkspace& wanted, Kind kind, const std::string& name, bool there,
@@ -455,8 +489,12 @@ class Planner {
                        "is to be restarted");
             }
         } else if (restart || starts_again(wanted, seen)) {
-            follow(chain, Action::start_container, wanted.key, wanted.name, seen.id,
-                   seen.state == ContainerState::created ? "is to run" : "has stopped");
+            const auto index =
+                follow(chain, Action::start_container, wanted.key, wanted.name, seen.id,
+                       seen.state == ContainerState::created ? "is to run" : "has stopped");
+            std::vector<Index> before;
+            for (const auto& name : wanted.networks) names_one_network(name, before);
+            for (const auto each : before) comes_after(index, each);
         }
     }
 
@@ -482,6 +520,7 @@ class Planner {
         }
         for (const auto& target : targets) {
             std::vector<Index> before;
+            names_one_network(target.network, before);
             if (target.network != kDefaultNetwork &&
                 !need(wanted, Kind::network, target.network, has_network(target.network),
                       makes_network_, before)) {
@@ -531,6 +570,9 @@ class Planner {
     // --- networks, volumes and images that are to go, after what uses them
 
     void removals() {
+        for (const auto& [id, index] : doubles_removed_) {
+            for (const auto each : released_[id]) comes_after(index, each);
+        }
         for (const auto& [id, network] : observed_.networks) {
             const auto owner = label_of(network.labels, label::kId);
             const auto known = known_.find(owner);
@@ -580,10 +622,13 @@ class Planner {
     Timestamp now_;
     Containers containers_;
     Plan plan_;
-    std::map<std::string, const Wanted*> known_;      // by id
-    std::map<std::string, std::string> network_ids_;  // by name, those there
-    std::map<std::string, std::string> image_ids_;    // by resource's name, those as wanted
-    std::map<std::string, Index> makes_network_;      // by name
+    std::map<std::string, const Wanted*> known_;        // by id
+    std::map<std::string, std::string> network_ids_;    // by name, those there
+    std::map<std::string, std::string> doubles_;        // further networks of a name: id -> name
+    std::multimap<std::string, Index> removes_double_;  // by name
+    std::map<std::string, Index> doubles_removed_;      // by id
+    std::map<std::string, std::string> image_ids_;      // by resource's name, those as wanted
+    std::map<std::string, Index> makes_network_;        // by name
     std::map<std::string, Index> makes_volume_;
     std::map<std::string, Index> makes_image_;
     std::map<std::string, Index> freed_names_;              // by container name

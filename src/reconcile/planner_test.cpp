@@ -243,6 +243,43 @@ TEST_F(PlannerTest, ANetworkMadeAnewUnderItsNameTakesItsWorkspacesAlong) {
         "id-lab-2");
 }
 
+// Found on a real engine: killed while it makes a network, the engine makes it all the same, and
+// then once more for the agent that has come back.
+TEST_F(PlannerTest, OfTwoNetworksOfOneNameTheUnusedOneGoesBeforeAnythingStarts) {
+    add_network(desired, "lab");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    desired.workspaces[0].running = false;
+    settle();
+    const auto used = engine.container("dev")->networks.at(0).network_id;
+    engine.put_network(compile(desired, {}).networks[0].spec);
+    desired.workspaces[0].running = true;
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan), ElementsAre(Action::remove_network, Action::start_container));
+    EXPECT_THAT(plan.steps[1].after, ElementsAre(0));
+    settle();
+    EXPECT_TRUE(engine.networks().contains(used));
+    EXPECT_EQ(engine.networks().size(), 2U);
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
+}
+
+TEST_F(PlannerTest, ContainersOnBothOfTwoNetworksOfOneNameEndUpOnOne) {
+    add_network(desired, "lab");
+    for (const auto* name : {"one", "two", "three"}) {
+        add_workspace(desired, name).spec.networks = {{.network = "lab"}};
+    }
+    settle();
+    engine.detach("one", "lab");
+    auto spec = compile(desired, {}).networks[0].spec;
+    spec.name = "lab-";
+    engine.put_network(spec);
+    loop.run(engine.connect_network(engine.container("one")->id, {.network = "lab-"}));
+    engine.rename_network("lab-", "lab");
+    settle();
+    EXPECT_EQ(engine.networks().size(), 2U);
+    EXPECT_EQ(engine.container("one")->networks.at(0).network_id,
+              engine.container("two")->networks.at(0).network_id);
+}
+
 TEST_F(PlannerTest, ARestartHappensOnce) {
     add_workspace(desired, "dev");
     settle();

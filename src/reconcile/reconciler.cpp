@@ -28,6 +28,8 @@ constexpr auto kLastRetry = 60s;
 constexpr std::size_t kWaitingSteps = 16;
 constexpr std::size_t kBuilds = 2;
 constexpr auto kProgressEvery = 500ms;
+// A step that is planned again right after it was done: something undoes it, or it has no effect.
+constexpr int kMostRepeats = 3;
 
 enum class Load { engine, waiting, building };
 
@@ -234,9 +236,11 @@ class Reconciler::Impl {
                 if (containers.of(each).next != nullptr) unfinished.insert(each.key);
             }
         }
-        std::erase_if(failures_, [&](const auto& each) {
+        const auto done = [&](const auto& each) {
             return !unfinished.contains(each.first) && !busy_.contains(each.first);
-        });
+        };
+        std::erase_if(failures_, done);
+        std::erase_if(last_steps_, done);
     }
 
     void begin_steps(const Plan& planned, aio::TaskGroup& tasks) {
@@ -251,10 +255,27 @@ class Reconciler::Impl {
             if (failure != failures_.end() && failure->second.next_try > Clock::now()) continue;
             const auto load = load_of(step.action);
             if (loads[load] >= most.at(load)) continue;
+            if (goes_round(step)) continue;
             ++loads[load];
             busy_[step.key] = {.action = step.action};
             tasks.spawn(run_step(step, wanted_));
         }
+    }
+
+    // Notes that the step is begun. True when it has been again and again: it must wait.
+    bool goes_round(const Step& step) {
+        auto& last = last_steps_[step.key];
+        const auto name = fmt::format("{} {} {} {}", wire::to_text(step.action), step.object,
+                                      step.attachment.network, step.reason);
+        const auto failure = failures_.find(step.key);
+        const bool waited = failure != failures_.end();
+        if (last.name != name || waited) last = {.name = name};
+        if (++last.times <= kMostRepeats) return false;
+        last = {};
+        fail(step, fmt::format("{} ({}) was done {} times and did not last: does someone else "
+                               "change it too?",
+                               wire::to_text(step.action), step.reason, kMostRepeats));
+        return true;
     }
 
     // `wanted` is what the step points into.
@@ -296,25 +317,31 @@ class Reconciler::Impl {
     }
 
     void failed(const Step& step, const std::exception_ptr& why) {
-        auto& failure = failures_[step.key];
-        failure.text = describe(why);
-        failure.engine_away = false;
+        bool engine_away = false;
         if (load_of(step.action) == Load::engine || step.action == Action::stop_container) {
             try {
                 std::rethrow_exception(why);
             } catch (const Error& e) {
-                failure.engine_away = e.kind() == ErrorKind::unavailable && !step.may_pull;
+                engine_away = e.kind() == ErrorKind::unavailable && !step.may_pull;
             } catch (const std::exception&) {
-                failure.engine_away = false;
+                engine_away = false;
             }
         }
+        if (engine_away) observer_.missed_events();
+        fail(step, describe(why)).engine_away = engine_away;
+    }
+
+    Failure& fail(const Step& step, std::string text) {
+        auto& failure = failures_[step.key];
+        failure.text = std::move(text);
+        failure.engine_away = false;
         failure.wait = std::min<std::chrono::milliseconds>(
             kLastRetry, kFirstRetry * (1 << std::min(failure.attempts, 6)));
         ++failure.attempts;
         failure.next_try = Clock::now() + failure.wait;
         log::warning("{} {}: {}; next try in {}", protocol::noun(step.key.kind), step.name,
                      failure.text, format_duration(failure.wait));
-        if (failure.engine_away) observer_.missed_events();
+        return failure;
     }
 
     std::chrono::milliseconds until_next() const {
@@ -446,6 +473,11 @@ class Reconciler::Impl {
     std::optional<Timestamp> look_again_;
     std::map<Key, Activity> busy_;
     std::map<Key, Failure> failures_;
+    struct LastStep {
+        std::string name;
+        int times = 0;
+    };
+    std::map<Key, LastStep> last_steps_;
     std::map<Key, std::optional<protocol::StatusReport>> reported_;
     protocol::Condition engine_;
     protocol::Condition reconcile_;

@@ -106,6 +106,16 @@ void FakeRuntime::delete_network(const std::string& name) {
     tell({.type = Event::Type::network, .action = "destroy", .id = gone.id, .name = gone.name});
 }
 
+void FakeRuntime::rename_network(const std::string& name, const std::string& to) {
+    const auto id = network(name)->id;
+    networks_[id].name = to;
+    for (auto& [container_id, made] : containers_) {
+        for (auto& each : made.container.networks) {
+            if (each.network_id == id) each.network = to;
+        }
+    }
+}
+
 void FakeRuntime::detach(const std::string& container, const std::string& name) {
     auto& made = get(container);
     const auto id = network(name)->id;
@@ -417,6 +427,11 @@ Task<> FakeRuntime::start_container(std::string id) {
         if (!networks_.contains(each.network_id)) {
             throw Error(ErrorKind::not_found, "network {} not found", each.network);
         }
+        if (std::ranges::count_if(networks_, [&](const auto& other) {
+                return other.second.name == each.network;
+            }) > 1) {
+            throw Error(ErrorKind::invalid, "network {} is ambiguous", each.network);
+        }
     }
     start(made);
     co_await changed();
@@ -485,8 +500,9 @@ Task<> FakeRuntime::connect_network(std::string container_id, Attachment attachm
 Task<> FakeRuntime::disconnect_network(std::string container_id, std::string name) {
     co_await enter("disconnect_network", name);
     auto& made = get(container_id);
-    std::erase_if(made.container.networks,
-                  [&](const Attachment& each) { return each.network == name; });
+    std::erase_if(made.container.networks, [&](const Attachment& each) {
+        return each.network == name || each.network_id == name;
+    });
     tell({.type = Event::Type::network,
           .action = "disconnect",
           .name = name,

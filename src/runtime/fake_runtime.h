@@ -45,6 +45,8 @@ class FakeRuntime : public ContainerRuntime {
     void kill_container(const std::string& name, int exit_code);
     void delete_container(const std::string& name);
     void delete_network(const std::string& name);
+    // No engine does so; it is how a test gives two networks one name.
+    void rename_network(const std::string& name, const std::string& to);
     void detach(const std::string& container, const std::string& network);
     void set_limits(const std::string& container, Limits limits);
     void set_health(const std::string& container, ContainerHealth health, std::string output = {});

@@ -245,6 +245,7 @@ class ContainerRuntime {
     virtual Task<> remove_container(std::string id) = 0;
 
     virtual Task<> connect_network(std::string container_id, Attachment attachment) = 0;
+    // By the network's id or name; also from a network that has gone, by its name.
     virtual Task<> disconnect_network(std::string container_id, std::string network) = 0;
 
     // Throws conflict when a network of that name is there. Returns its id.
