@@ -93,6 +93,7 @@ Task<std::string> Life::find_own_container() {
 
 void Life::start_reconciler(std::string own_container_id) {
     auto options = reconcile_options(options_.config.bounds, std::move(own_container_id));
+    options.conditions_changed = [this] { heartbeat_now_.notify(); };
     reconciler_ = std::make_unique<reconcile::Reconciler>(
         *runtime_, std::move(options),
         [this](protocol::StatusReport report) { sender_.push(std::move(report)); });

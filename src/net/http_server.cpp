@@ -18,6 +18,8 @@ namespace http = beast::http;
 namespace ip = asio::ip;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kPiece = 16 << 10;
+constexpr auto kLinger = std::chrono::seconds{2};
+constexpr std::size_t kMostLinger = 64 << 20;
 constexpr auto kGrace = std::chrono::seconds(2);  // for answers under way, at the end
 
 using Parser = http::request_parser<http::buffer_body>;
@@ -134,6 +136,22 @@ class Session : public Exchange {
             broken_ = true;
         }
         continued_ = false;
+    }
+
+    // A client that is still sending its body learns nothing from a connection that is reset: it is
+    // heard out for a moment, so that it comes to read the answer ("lingering close").
+    Task<> linger() {
+        if (upgraded_ || !parser_ || parser_->is_done()) co_return;
+        boost::system::error_code error;
+        stream_.raw().socket().shutdown(asio::socket_base::shutdown_send, error);
+        stream_.raw().expires_after(kLinger);
+        std::string piece(kPiece, '\0');
+        for (std::size_t heard = 0; !error && heard < kMostLinger;) {
+            const auto [failure, count] =
+                co_await stream_.async_read_some(asio::buffer(piece), kTuple);
+            error = failure;
+            heard += count;
+        }
     }
 
     Task<std::string> read_body(std::size_t max_body) override {
@@ -446,7 +464,9 @@ class HttpServer::Impl {
                 }
                 co_await handle(session);
                 co_await session.drain();
-                if (!session.keep_alive()) break;
+                if (session.keep_alive()) continue;
+                co_await session.linger();
+                break;
             }
         } catch (const std::exception& e) {
             // The client went, or the server ends: either way there is nobody left to tell.

@@ -201,6 +201,17 @@ TEST(HttpServer, RefusesWhatIsMalformedOrTooLarge) {
     with_server(limits);
 }
 
+// Found with Python's http.client, which sends the whole of a body before it reads anything.
+Task<> too_much_is_answered(HttpServer& server) {
+    const auto head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n";
+    const auto answer = co_await raw(server.port(), head + std::string(20'000'000, 'x'));
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 ")) << answer.substr(0, 100);
+}
+
+TEST(HttpServer, AnswersAClientThatIsStillSendingTooMuch) {
+    with_server(too_much_is_answered);
+}
+
 Task<> slow_clients(HttpServer& server) {
     const auto began = std::chrono::steady_clock::now();
     co_await raw(server.port(), "GET / HTTP/1.1\r\nHo");  // never ends its head

@@ -178,9 +178,16 @@ class Reconciler::Impl {
 
     void engine_fails(std::string reason) {
         observer_.missed_events();
-        if (update(engine_, Health::failing, std::move(reason))) {
+        if (set(engine_, Health::failing, std::move(reason))) {
             log::warning("engine: {}", engine_.reason);
         }
+    }
+
+    bool set(protocol::Condition& condition, Health health, std::string reason = {}) {
+        const bool turned = condition.status != health;
+        const bool changed = update(condition, health, std::move(reason));
+        if (turned && options_.conditions_changed) options_.conditions_changed();
+        return changed;
     }
 
     // --- the loop
@@ -212,7 +219,7 @@ class Reconciler::Impl {
         });
         if (!listing) co_return;
         listed_ = Clock::now();
-        if (update(engine_, Health::ok)) log::info("engine: answers");
+        if (set(engine_, Health::ok)) log::info("engine: answers");
     }
 
     void round(aio::TaskGroup& tasks) {
@@ -448,12 +455,12 @@ class Reconciler::Impl {
             }
         });
         if (!enabled_) {
-            update(reconcile_, Health::unknown, "this host is disabled");
+            set(reconcile_, Health::unknown, "this host is disabled");
         } else if (failing == 0) {
-            update(reconcile_, Health::ok);
+            set(reconcile_, Health::ok);
         } else {
-            update(reconcile_, Health::failing,
-                   fmt::format("{} of {} resources are not as wanted: {}", failing, all, first));
+            set(reconcile_, Health::failing,
+                fmt::format("{} of {} resources are not as wanted: {}", failing, all, first));
         }
         if (planned.steps.empty() && planned.waits.empty() && busy_.empty() && failing == 0 &&
             !planned.look_again) {

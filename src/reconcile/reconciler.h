@@ -20,6 +20,8 @@ struct Options {
     std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
     // The agent's own container, when it runs in one: never touched, whatever it is labelled.
     std::string own_container_id;
+    // Called when the status of engine() or reconcile() has changed; must not block. Optional.
+    std::function<void()> conditions_changed;
 };
 
 class Reconciler {

@@ -86,10 +86,13 @@ class Installation:
 
     def command(self, *arguments, **kwargs):
         """A client command against this server, as the logged-in admin."""
-        token = self.directory / "token"
-        token.write_text(self.api.token or "")
-        token.chmod(0o600)
-        return trailer(*arguments, "--server", self.url, "--token-file", token, env=self.env, **kwargs)
+        flags = ["--server", self.url]
+        if self.api.token:
+            token = self.directory / "token"
+            token.write_text(self.api.token)
+            token.chmod(0o600)
+            flags += ["--token-file", token]
+        return trailer(*arguments, *flags, env=self.env, **kwargs)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The agent as a container (row A12): manages the engine that it runs on, and never removes itself."""
 
+import ipaddress
 import shutil
 import subprocess
 import time
@@ -24,7 +25,8 @@ def agent_image(engine, tmp_path_factory):
 
 def test_manages_the_engine_that_it_runs_on(installation, engine, agent_image):
     # The server listens on the bridge's gateway, where the container reaches it.
-    gateway = engine.call("GET", "/networks/bridge")["IPAM"]["Config"][0]["Gateway"]
+    subnet = engine.call("GET", "/networks/bridge")["IPAM"]["Config"][0]["Subnet"]
+    gateway = ipaddress.ip_network(subnet)[1]
     installation.url = f"http://{gateway}:{installation.port}"
     from harness import Api
     installation.api = Api(installation.url)
