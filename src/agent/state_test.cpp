@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/host_tree.h"
@@ -129,6 +130,27 @@ TEST(StatusQueueTest, WhatWasNotDeliveredGoesAgainUnlessNewerNewsCame) {
     EXPECT_THAT(ids(queue.take(3)), ElementsAre("b:starting", "c:starting", "a:running"));
     queue.delivered();
     EXPECT_THAT(queue.take(3), IsEmpty());
+}
+
+TEST(OomTest, ARunawayAgentFailsToAllocateInsteadOfTakingTheHostsMemory) {
+#if defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+    GTEST_SKIP() << "a sanitizer's shadow memory counts too";
+#endif
+    const auto child = ::fork();
+    if (child == 0) {
+        bound_memory(64 << 20);
+        try {
+            const std::vector<char> fits(16 << 20, 'x');
+            const std::vector<char> greedy(128 << 20, 'x');
+            ::_exit(1);
+        } catch (const std::bad_alloc&) {
+            ::_exit(0);
+        }
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(OomTest, LowersTheScoreAndKeepsOneThatIsLowerAlready) {

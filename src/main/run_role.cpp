@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/oom.h"
 #include "aio/task_group.h"
 #include "base/crypto.h"
 #include "base/error.h"
@@ -49,6 +50,8 @@ int run_server(const Setup& setup, const std::string& name) {
 }
 
 int run_agent_alone(const Setup& setup, const std::string& name) {
+    agent::keep_malloc_small();
+    agent::bound_memory();
     Process process;
     agent::AgentOptions options{.config = setup.config, .version = std::string(client::version())};
     return process.run(agent::run_agent(std::move(options)), name);

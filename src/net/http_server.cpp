@@ -30,9 +30,27 @@ struct Refusal {
     std::string detail;
 };
 
+// RFC 9110, section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". Made once a second.
+const std::string& http_date() {
+    static std::string text;
+    static std::time_t made = 0;
+    const auto time = std::time(nullptr);
+    if (time != made) {
+        std::tm parts{};
+        ::gmtime_r(&time, &parts);
+        std::array<char, 40> buffer{};
+        const auto size =
+            std::strftime(buffer.data(), buffer.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        text.assign(buffer.data(), size);
+        made = time;
+    }
+    return text;
+}
+
 std::string render_head(int status, const Headers& headers, std::string_view framing,
                         bool keep_alive) {
-    auto head = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+    auto head =
+        fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
     for (const auto& [name, value] : headers) {
         if ((name + value).find_first_of("\r\n") != std::string::npos) {
             throw Error(ErrorKind::internal, "header field {} has a line break in its value", name);

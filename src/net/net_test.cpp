@@ -125,6 +125,7 @@ Task<> round_trips(HttpServer& server) {
         EXPECT_EQ(response.status, 200);
         EXPECT_EQ(response.body, fmt::format("hello {}", i));
         EXPECT_EQ(response.headers.get("x-method"), "POST");
+        EXPECT_TRUE(response.headers.get("Date").ends_with(" GMT"));
     }
     Request big{.target = "/big"};
     EXPECT_EQ((co_await client.request(std::move(big), soon())).body.size(), 5'000'000U);

@@ -1,5 +1,6 @@
 """What must hold when a part dies: nothing lost, nothing doubled."""
 
+import subprocess
 import time
 
 import pytest
@@ -163,3 +164,36 @@ def test_a_disabled_host_heartbeats_and_its_workspaces_are_left(pair, engine):
     api.wait("workspaces", "new", "running")
     wait_until(lambda: "A=1" in engine.inspect("dev")["Config"]["Env"] and engine.inspect("dev")["State"]["Running"],
                "the host to catch up")
+
+
+def test_a_full_disk_stops_no_agent(installation, engine):
+    installation.server().start()
+    api = installation.log_in()
+    disk = installation.directory / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], check=True)
+    try:
+        agent = installation.process("host-1", "agent", "-C", installation.directory / "a.yml", "-S", installation.url,
+                                     "-D", "host-1", "--docker-host", engine.address, "--state-directory", disk / "state",
+                                     "--log-directory", disk / "log").start()
+        installation.approve()
+        installation.wait_online()
+        try:
+            with (disk / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(b"x" * 4096)
+        except OSError:
+            pass
+        api.apply(workspace("dev"))
+        api.wait("workspaces", "dev", "running")
+        assert "No space left" in agent.text()
+        agent.kill()
+        engine.remove("dev")
+        agent.start()
+        wait_until(lambda: engine.exists("containers", "dev") and engine.inspect("dev")["State"]["Running"],
+                   "the agent to work again, its disk still full")
+        api.apply(workspace("dev"), workspace("other"))
+        api.wait("workspaces", "other", "running")
+        agent.end()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
