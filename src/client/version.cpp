@@ -2,7 +2,7 @@
 
 #include <boost/json.hpp>
 
-#include "build_info.h"
+#include "client/build_info.h"
 #include "client/commands.h"
 #include "client/failure.h"
 #include "client/terminal.h"

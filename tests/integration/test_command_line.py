@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from harness import TRAILER, trailer, wait_until, workspace
+from harness import ROOT, TRAILER, trailer, wait_until, workspace
 
 EXAMPLE = """
 kind: Network
@@ -114,3 +114,8 @@ def test_version_and_doctor(standalone):
     assert re.match(r"trailer \d+\.\d+", trailer("version", env=standalone.env).stdout)
     done = standalone.command("doctor", "--docker-host", standalone.engine.address)
     assert "engine" in done.stdout.lower() and "server" in done.stdout.lower()
+
+
+def test_the_page_of_commands_is_what_the_program_says():
+    done = subprocess.run([ROOT / "tools/commands_page", TRAILER], capture_output=True, text=True, check=True)
+    assert done.stdout == (ROOT / "docs/commands.md").read_text(), "run: tools/commands_page build/dev/trailer --write"
