@@ -15,7 +15,6 @@ using namespace trailer::agent;
 using protocol::ControlType;
 using protocol::Health;
 using testing::Contains;
-using testing::Each;
 using testing::HasSubstr;
 
 constexpr const char* kMachineId = "3d1219c7c4c5404aaa1f6d2a48adfda4\n";

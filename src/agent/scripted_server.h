@@ -11,6 +11,7 @@
 
 #include "aio/task_group.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "net/http_server.h"
 #include "protocol/api.h"
 
@@ -186,8 +187,8 @@ class ScriptedServer {
                     echo_replies.push_back(said.id.value_or(-1));
                 }
             }
-        } catch (const Error&) {
-            // The agent is gone: to be seen by sockets().
+        } catch (const Error& e) {
+            log::debug("the agent is gone, as sockets() shows: {}", e.what());
         } catch (...) {
             sockets_.erase(here);
             throw;

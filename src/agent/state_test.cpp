@@ -76,7 +76,7 @@ TEST(StateDirectoryTest, KeepsWhatTheServerToldForNoOtherEyes) {
 TEST(StateDirectoryTest, PassesOverWhatIsDamaged) {
     HostTree host;
     const StateDirectory state(host.root() / "state");
-    state.save_desired("{\"revision\": 5, \"workspaces\": [");
+    state.save_desired(R"({"revision": 5, "workspaces": [)");
     state.save_host("7");
     EXPECT_FALSE(state.load_desired());
     EXPECT_FALSE(state.load_host());

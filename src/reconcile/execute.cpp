@@ -112,7 +112,7 @@ class Execution {
         }
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_network(step_.name);
-        if (!found) throw *conflict;  // its addresses are taken, not its name
+        if (!found) throw Error(*conflict);  // its addresses are taken, not its name
         touched_.networks.push_back(found->id);
         if (same_owner(found->labels, step_.network.labels)) co_return;
         throw Error(ErrorKind::conflict, whose("network", step_.name, found->labels,
@@ -130,7 +130,7 @@ class Execution {
         }
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_volume(step_.name);
-        if (!found) throw *conflict;
+        if (!found) throw Error(*conflict);
         throw Error(ErrorKind::conflict, whose("volume", step_.name, found->labels, ""));
     }
 
@@ -169,7 +169,8 @@ class Execution {
             co_await explain_conflict(*failure);
             co_return;
         }
-        if (const auto image = co_await runtime_.find_image(step_.spec.image)) throw *failure;
+        if (const auto image = co_await runtime_.find_image(step_.spec.image))
+            throw Error(*failure);
         if (!step_.may_pull) {
             touched_.images = true;  // it has gone: it is made again
             throw Error(ErrorKind::conflict, "image {} has gone from this host: it is made again",
@@ -182,7 +183,7 @@ class Execution {
 
     Task<> explain_conflict(Error conflict) {
         const auto found = co_await runtime_.find_container(step_.spec.name);
-        if (!found) throw conflict;
+        if (!found) throw Error(conflict);
         if (same_owner(found->labels, step_.spec.labels)) {
             touched_.containers.push_back(found->id);  // made before we were killed
             co_return;

@@ -17,7 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 using protocol::Health;
 using protocol::Kind;
-using protocol::Severity;
 using Clock = std::chrono::steady_clock;
 
 // How long after the last full listing the next one comes, whatever the events said.

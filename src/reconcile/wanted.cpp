@@ -210,7 +210,7 @@ json::object fixed_part(const protocol::DesiredWorkspace& desired, const std::st
     const auto& spec = desired.spec;
     json::object env;
     for (const auto& [name, value] : spec.env) {
-        env[name] = hash_of(desired.id + "\n" + name + "\n" + value);
+        env[name] = hash_of(fmt::format("{}\n{}\n{}", desired.id, name, value));
     }
     json::object fixed{{"image", reference},
                        {"command", wire::to_json(spec.command)},

@@ -4,11 +4,9 @@ namespace {
 
 using namespace trailer;
 using namespace trailer::server;
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 using testing::StartsWith;
 
 class ServerTest : public testing::Test {
@@ -394,35 +392,39 @@ TEST_F(ServerTest, AHostThatFallsSilentShowsNoGreenLight) {
 
 // --- who listens
 
+Task<protocol::ControlMessage> next_of(net::WebSocket& socket) {
+    auto message = co_await socket.read();
+    co_return wire::from_json_text<protocol::ControlMessage>(message.value().data);
+}
+
+Task<std::string> realtime_health(World& world) {
+    const auto host = co_await world.call("GET", "/api/hosts/host-1");
+    co_return std::string(host.at("realtime").as_object().at("status").as_string());
+}
+
 Task<> realtime(World& world) {
     co_await world.log_in();
     co_await world.add_host();
     net::Request request{"GET", "/api/agent/realtime", world.as_agent(), ""};
     auto socket = co_await world.client().websocket(request, aio::Deadline::in(5s));
-    const auto next = [&]() -> Task<protocol::ControlMessage> {
-        auto message = co_await socket->read();
-        co_return wire::from_json_text<protocol::ControlMessage>(message.value().data);
-    };
-    auto control = co_await next();
+    auto control = co_await next_of(*socket);
     EXPECT_EQ(control.type, protocol::ControlType::echo);
     control.type = protocol::ControlType::echo_reply;
     co_await socket->write(wire::to_json_text(control));
-    const auto health = [&]() -> Task<std::string> {
-        const auto host = co_await world.call("GET", "/api/hosts/host-1");
-        co_return std::string(host.at("realtime").as_object().at("status").as_string());
-    };
-    for (int i = 0; i < 100 && co_await health() != "ok"; ++i) co_await aio::sleep(10ms);
-    EXPECT_EQ(co_await health(), "ok");
+    for (int i = 0; i < 100 && co_await realtime_health(world) != "ok"; ++i)
+        co_await aio::sleep(10ms);
+    EXPECT_EQ(co_await realtime_health(world), "ok");
     co_await world.apply(kDocuments);
-    control = co_await next();
+    control = co_await next_of(*socket);
     EXPECT_EQ(control.type, protocol::ControlType::nudge);
     EXPECT_EQ(control.revision, 1);
     co_await world.call("PATCH", "/api/hosts/host-1", wire::parse(R"({"enabled": false})"));
-    control = co_await next();
+    control = co_await next_of(*socket);
     EXPECT_EQ(control.type, protocol::ControlType::settings);
     co_await socket->close();
-    for (int i = 0; i < 100 && co_await health() == "ok"; ++i) co_await aio::sleep(10ms);
-    EXPECT_EQ(co_await health(), "unknown") << "of a disabled host";
+    for (int i = 0; i < 100 && co_await realtime_health(world) == "ok"; ++i)
+        co_await aio::sleep(10ms);
+    EXPECT_EQ(co_await realtime_health(world), "unknown") << "of a disabled host";
 }
 
 TEST_F(ServerTest, AChangeIsNudgedOverTheRealtimeConnection) {

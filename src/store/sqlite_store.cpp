@@ -11,8 +11,6 @@
 namespace trailer::store {
 namespace {
 
-using protocol::Kind;
-
 std::int64_t to_ms(Timestamp time) {
     return time.time_since_epoch().count();
 }

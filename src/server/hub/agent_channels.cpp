@@ -107,17 +107,18 @@ Task<> AgentChannels::read(Channel* channel) {
 Task<> AgentChannels::write(Channel* channel) {
     for (;;) {
         std::vector<ControlMessage> messages;
-        if (const auto id = std::exchange(channel->echo_reply, {})) {
-            messages.push_back({.type = ControlType::echo_reply, .id = *id});
+        const auto say = [&](ControlMessage message) { messages.push_back(message); };
+        if (channel->echo_reply) {
+            say({.type = ControlType::echo_reply, .id = std::exchange(channel->echo_reply, {})});
         }
-        if (const auto revision = std::exchange(channel->nudge, {})) {
-            messages.push_back({.type = ControlType::nudge, .revision = *revision});
+        if (channel->nudge) {
+            say({.type = ControlType::nudge, .revision = std::exchange(channel->nudge, {})});
         }
         if (std::exchange(channel->settings, false)) {
-            messages.push_back({.type = ControlType::settings});
+            say({.type = ControlType::settings});
         }
-        if (const auto id = std::exchange(channel->echo, {})) {
-            messages.push_back({.type = ControlType::echo, .id = *id});
+        if (channel->echo) {
+            say({.type = ControlType::echo, .id = std::exchange(channel->echo, {})});
         }
         for (const auto& message : messages) {
             co_await channel->socket->write(wire::to_json_text(message));

@@ -183,7 +183,7 @@ protocol::HeartbeatAnswer AgentService::heartbeat(const std::string& host_id,
         };
         take(presence.engine, request.engine);
         take(presence.reconcile, request.reconcile);
-        presence.metrics = std::move(request.metrics);
+        presence.metrics = request.metrics;
         presence.revision_applied = request.revision;
         if (presence.status != protocol::HostState::online) {
             presence.status = protocol::HostState::online;
