@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <ranges>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -63,9 +64,7 @@ std::vector<Mount> mounts(const fs::path& root) {
 // The last part of a path that is a container's ID, bare or as a systemd scope
 // ("docker-ID.scope", "libpod-ID.scope"). The last, because containers nest.
 std::optional<std::string> id_in(std::string_view path) {
-    const auto parts = split(path, '/');
-    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-        auto name = *part;
+    for (auto name : split(path, '/') | std::views::reverse) {
         if (name.ends_with(".scope")) {
             name.remove_suffix(6);
             if (const auto dash = name.rfind('-'); dash != name.npos) name.remove_prefix(dash + 1);

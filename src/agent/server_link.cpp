@@ -43,14 +43,12 @@ ErrorKind kind_of(int status) {
 
 // What the server said in a problem (RFC 9457); empty for anything else, such as a proxy's page.
 protocol::Problem problem_of(const net::Response& response) {
+    if (!response.headers.get("Content-Type").starts_with("application/problem+json")) return {};
     try {
-        if (response.headers.get("Content-Type").starts_with("application/problem+json")) {
-            return wire::from_json_text<protocol::Problem>(response.body);
-        }
+        return wire::from_json_text<protocol::Problem>(response.body);
     } catch (const InvalidInput&) {
-        // Not a problem after all: the status alone has to do.
+        return {};  // not a problem after all: the status alone has to do
     }
-    return {};
 }
 
 std::string said(const net::Response& response, const protocol::Problem& problem) {

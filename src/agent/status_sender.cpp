@@ -69,7 +69,7 @@ Task<> StatusSender::send_once() {
                           failure->kind() == ErrorKind::forbidden;
     if (!may_pass) refused(*failure);
     queue_.returned();
-    throw *failure;
+    throw Error(*failure);
 }
 
 // The server will not take this batch, whenever it is sent. Smaller ones find the report that it

@@ -9,14 +9,10 @@ namespace {
 
 using namespace trailer;
 using namespace trailer::agent;
-using protocol::ControlMessage;
 using protocol::ControlType;
 using protocol::Health;
 using protocol::State;
-using testing::Each;
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Le;
 
 Task<> sign_in(ServerLink& link, SigningKey key = SigningKey::generate()) {
     protocol::ChallengeRequest question{key.public_key()};

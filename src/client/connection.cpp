@@ -13,8 +13,6 @@
 namespace trailer::client {
 namespace {
 
-namespace json = boost::json;
-
 // client.yml, as it is written.
 struct Saved {
     std::string server;
@@ -24,13 +22,16 @@ struct Saved {
 };
 BOOST_DESCRIBE_STRUCT(Saved, (), (server, token))
 
-void check_server(const std::string& url) {
-    std::optional<net::Endpoint> endpoint;
+std::optional<net::Endpoint> parse_endpoint(const std::string& url) {
     try {
-        endpoint = net::Endpoint::parse(url);
+        return net::Endpoint::parse(url);
     } catch (const InvalidInput&) {
-        // Told below, in this flag's own terms.
+        return std::nullopt;
     }
+}
+
+void check_server(const std::string& url) {
+    const auto endpoint = parse_endpoint(url);
     if (!endpoint || endpoint->transport == net::Endpoint::Transport::unix_socket ||
         url.starts_with("tcp://")) {
         throw UsageError(fmt::format(

@@ -60,8 +60,8 @@ void SseParser::line(std::string_view text) {
         if (value.find('\0') == value.npos) last_event_id_ = value;
     } else if (field == "retry") {
         int milliseconds = 0;
-        const auto* last = value.data() + value.size();
-        const auto [stop, error] = std::from_chars(value.data(), last, milliseconds);
+        const auto* last = value.end();
+        const auto [stop, error] = std::from_chars(value.begin(), last, milliseconds);
         if (error == std::errc{} && stop == last && milliseconds >= 0) retry_ms_ = milliseconds;
     }
 }

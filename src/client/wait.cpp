@@ -10,7 +10,6 @@
 namespace trailer::client {
 namespace {
 
-namespace json = boost::json;
 using namespace std::chrono_literals;
 using protocol::ResourceView;
 using protocol::State;

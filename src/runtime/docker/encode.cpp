@@ -105,7 +105,7 @@ json::object container_create_body(const ContainerSpec& spec) {
     body["Image"] = spec.image;
     if (!spec.command.empty()) body["Cmd"] = to_array(spec.command);
     json::array env;
-    for (const auto& [name, value] : spec.env) env.emplace_back(name + "=" + value);
+    for (const auto& [name, value] : spec.env) env.emplace_back(fmt::format("{}={}", name, value));
     body["Env"] = std::move(env);
     body["Labels"] = to_object(spec.labels);
     if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
