@@ -41,6 +41,44 @@ TEST(Validate, TakesTheDocumentsOfApiMd) {
                 testing::IsEmpty());
 }
 
+TEST(Validate, TakesWhatAContainerFindsAroundItAndMayDo) {
+    EXPECT_THAT(faults(Kind::workspace, R"({
+        "image": "tools", "pull": "always", "entrypoint": ["/init"], "user": "1000:1000",
+        "working_dir": "/src", "hostname": "box", "dns": ["1.1.1.1", "::1"],
+        "extra_hosts": {"db": "10.0.0.1", "host": "host-gateway"}, "init": true,
+        "stop_signal": "SIGINT", "stop_grace_ms": 0, "read_only": true,
+        "ulimits": {"nofile": {"soft": 1024, "hard": 4096}, "core": {"soft": -1, "hard": -1}},
+        "sysctls": {"net.core.somaxconn": "1024"},
+        "logging": {"driver": "json-file", "options": {"max-size": "1m"}},
+        "cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"],
+        "devices": [{"host": "/dev/fuse"}, {"host": "/dev/a", "container": "/dev/b",
+                     "permissions": "r"}],
+        "mounts": [{"tmpfs": true, "size": 1048576, "target": "/tmp"}],
+        "depends_on": [{"workspace": "db", "condition": "healthy"}, {"workspace": "cache"}],
+        "privileged": true})"),
+                testing::IsEmpty());
+    EXPECT_THAT(pointers(Kind::workspace, R"({
+        "image": "x", "pull": "sometimes", "user": "a b"})"),
+                testing::ElementsAre("/spec/pull"));
+    EXPECT_THAT(pointers(Kind::workspace, R"({
+        "image": "x", "user": "a b", "working_dir": "relative", "hostname": "a b", "dns": ["one"],
+        "extra_hosts": {"db": "nowhere"}, "stop_signal": "INT", "stop_grace_ms": -1,
+        "ulimits": {"files": {"soft": 1, "hard": 1}, "nofile": {"soft": 2, "hard": 1}},
+        "sysctls": {"x": "1"}, "cap_add": ["CAP_NET_ADMIN"], "cap_drop": ["net"],
+        "devices": [{"host": "fuse", "permissions": "x"}],
+        "mounts": [{"volume": "v", "tmpfs": true, "target": "/a"},
+                   {"volume": "v", "size": 1, "target": "/b"}],
+        "depends_on": [{"workspace": "db"}, {"workspace": "db"}],
+        "host_network": true, "networks": [{"network": "lab"}], "ports": [{"container": 1}]})"),
+                testing::UnorderedElementsAre(
+                    "/spec/user", "/spec/working_dir", "/spec/hostname", "/spec/dns/0",
+                    "/spec/extra_hosts/db", "/spec/stop_signal", "/spec/stop_grace_ms",
+                    "/spec/ulimits/files", "/spec/ulimits/nofile", "/spec/sysctls/x",
+                    "/spec/cap_add/0", "/spec/cap_drop/0", "/spec/devices/0/host",
+                    "/spec/devices/0/permissions", "/spec/mounts/0", "/spec/mounts/1/size",
+                    "/spec/depends_on/1/workspace", "/spec/networks", "/spec/ports"));
+}
+
 TEST(Validate, NamesEachBadMemberOfAWorkspace) {
     EXPECT_THAT(
         pointers(Kind::workspace, R"({

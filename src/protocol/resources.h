@@ -86,17 +86,19 @@ struct Port {
 };
 BOOST_DESCRIBE_STRUCT(Port, (), (host, container, protocol, address))
 
-// Exactly one of `volume` and `bind`.
+// Exactly one of `volume`, `bind` and `tmpfs`.
 struct Mount {
-    std::string volume;  // a Volume's name on the same host
-    std::string bind;    // an absolute path of the host, under one of the agent's allowed roots
-    std::string target;  // an absolute path in the container
+    std::string volume;     // a Volume's name on the same host
+    std::string bind;       // an absolute path of the host, under one of the agent's allowed roots
+    bool tmpfs = false;     // memory, gone with the container
+    std::int64_t size = 0;  // of a tmpfs, bytes; 0: as the engine likes
+    std::string target;     // an absolute path in the container
     bool read_only = false;
 
     static constexpr std::array kRequired{std::string_view{"target"}};
     auto operator<=>(const Mount&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Mount, (), (volume, bind, target, read_only))
+BOOST_DESCRIBE_STRUCT(Mount, (), (volume, bind, tmpfs, size, target, read_only))
 
 struct NetworkAttachment {
     std::string network;               // a Network's name on the same host
@@ -150,24 +152,93 @@ struct HealthCheck {
 };
 BOOST_DESCRIBE_STRUCT(HealthCheck, (), (command, interval_ms, timeout_ms, start_period_ms, retries))
 
+// A device of the host, given to a container.
+struct Device {
+    std::string host;                 // an absolute path; one of the agent's allowed devices
+    std::string container;            // an absolute path; empty: the same
+    std::string permissions = "rwm";  // of read, write, mknod
+
+    static constexpr std::array kRequired{std::string_view{"host"}};
+    auto operator<=>(const Device&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Device, (), (host, container, permissions))
+
+struct Ulimit {
+    std::int64_t soft = 0;  // -1: none
+    std::int64_t hard = 0;
+
+    static constexpr std::array kRequired{std::string_view{"soft"}, std::string_view{"hard"}};
+    bool operator==(const Ulimit&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Ulimit, (), (soft, hard))
+
+// Where the engine writes what the container prints.
+struct Logging {
+    std::string driver;  // empty: the engine's default
+    std::map<std::string, std::string> options;
+
+    bool operator==(const Logging&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Logging, (), (driver, options))
+
+// When an image is fetched for a container that is made.
+enum class PullPolicy { missing, always, never };
+BOOST_DESCRIBE_ENUM(PullPolicy, missing, always, never)
+
+enum class DependencyCondition { started, healthy };
+BOOST_DESCRIBE_ENUM(DependencyCondition, started, healthy)
+
+// Another workspace of the same host that is to be up before this one is started.
+struct Dependency {
+    std::string workspace;
+    DependencyCondition condition = DependencyCondition::started;
+
+    static constexpr std::array kRequired{std::string_view{"workspace"}};
+    auto operator<=>(const Dependency&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Dependency, (), (workspace, condition))
+
 struct WorkspaceSpec {
     std::string image;  // an Image's name on the same host, or a reference
+    PullPolicy pull = PullPolicy::missing;
+    std::vector<std::string> entrypoint;
     std::vector<std::string> command;
     std::map<std::string, std::string> env;
+    std::string user;         // "name", "uid", "uid:gid"
+    std::string working_dir;  // an absolute path
+    std::string hostname;     // empty: the workspace's name
     std::vector<Port> ports;
     std::vector<Mount> mounts;
     std::vector<NetworkAttachment> networks;
     Resources resources;
     RestartPolicy restart = RestartPolicy::unless_stopped;
     std::optional<HealthCheck> health_check;
+    std::vector<Dependency> depends_on;
+    std::vector<std::string> dns;                    // addresses of name servers
+    std::map<std::string, std::string> extra_hosts;  // name -> address
+    bool init = false;                               // a process 1 that reaps and passes signals
+    std::string stop_signal;                         // "SIGINT"; empty: the image's
+    std::int64_t stop_grace_ms = 10'000;             // from that signal to SIGKILL
+    bool read_only = false;                          // the container's root file system
+    std::map<std::string, Ulimit> ulimits;           // "nofile"
+    std::map<std::string, std::string> sysctls;
+    Logging logging;
+    // Bounded by the agent's own configuration file.
+    std::vector<std::string> cap_add;  // "NET_ADMIN"
+    std::vector<std::string> cap_drop;
+    std::vector<Device> devices;
+    bool privileged = false;
+    bool host_network = false;  // then `networks` and `ports` must be empty
     std::map<std::string, std::string> labels;
 
     static constexpr std::array kRequired{std::string_view{"image"}};
     bool operator==(const WorkspaceSpec&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(WorkspaceSpec, (),
-                      (image, command, env, ports, mounts, networks, resources, restart,
-                       health_check, labels))
+                      (image, pull, entrypoint, command, env, user, working_dir, hostname, ports,
+                       mounts, networks, resources, restart, health_check, depends_on, dns,
+                       extra_hosts, init, stop_signal, stop_grace_ms, read_only, ulimits, sysctls,
+                       logging, cap_add, cap_drop, devices, privileged, host_network, labels))
 
 enum class NetworkDriver { bridge, macvlan };
 BOOST_DESCRIBE_ENUM(NetworkDriver, bridge, macvlan)

@@ -113,9 +113,11 @@ void check_mounts(Checker& check, const std::vector<Mount>& mounts) {
     for (std::size_t i = 0; i < mounts.size(); ++i) {
         const auto& mount = mounts[i];
         const auto at = fmt::format("/spec/mounts/{}", i);
-        if (mount.volume.empty() == mount.bind.empty()) {
-            check.fail(at, "expected either `volume` or `bind`");
-        }
+        const int sources =
+            (mount.volume.empty() ? 0 : 1) + (mount.bind.empty() ? 0 : 1) + (mount.tmpfs ? 1 : 0);
+        if (sources != 1) check.fail(at, "expected one of `volume`, `bind` and `tmpfs`");
+        if (mount.size != 0 && !mount.tmpfs) check.fail(at + "/size", "is for `tmpfs` only");
+        if (mount.size < 0) check.fail(at + "/size", "expected a number of bytes");
         if (!mount.bind.empty()) check.absolute_path(at + "/bind", mount.bind);
         check.absolute_path(at + "/target", mount.target);
         if (!targets.insert(mount.target).second) {
@@ -175,6 +177,101 @@ void check_health(Checker& check, const HealthCheck& health) {
     }
 }
 
+void check_around(Checker& check, const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
+    const auto address = [&](const std::string& pointer, const std::string& text) {
+        boost::system::error_code error;
+        ip::make_address(text, error);
+        if (error) check.fail(pointer, "expected an IP address");
+    };
+    for (std::size_t i = 0; i < spec.dns.size(); ++i) {
+        address(fmt::format("/spec/dns/{}", i), spec.dns[i]);
+    }
+    for (const auto& [name, value] : spec.extra_hosts) {
+        const auto pointer = wire::append_pointer("/spec/extra_hosts", name);
+        if (name.empty() || name.find_first_of(" \t\n:") != name.npos) {
+            check.fail(pointer, "is no host name");
+        }
+        if (value != "host-gateway") address(pointer, value);
+    }
+    if (!spec.hostname.empty()) check_name(spec.hostname, "/spec/hostname", errors);
+    if (!spec.working_dir.empty()) check.absolute_path("/spec/working_dir", spec.working_dir);
+    if (spec.user.find_first_of(" \t\n") != spec.user.npos) {
+        check.fail("/spec/user", "expected a name, a uid, or uid:gid");
+    }
+    constexpr std::int64_t kHour = 3'600'000;
+    if (spec.stop_grace_ms < 0 || spec.stop_grace_ms > kHour) {
+        check.fail("/spec/stop_grace_ms", fmt::format("expected 0 to {} ms", kHour));
+    }
+    const auto& signal = spec.stop_signal;
+    const bool numeric = std::ranges::all_of(signal, [](char c) { return c >= '0' && c <= '9'; });
+    if (!numeric && !signal.starts_with("SIG")) {
+        check.fail("/spec/stop_signal", "expected a signal such as SIGINT");
+    }
+    for (const auto& [name, limit] : spec.ulimits) {
+        const auto pointer = wire::append_pointer("/spec/ulimits", name);
+        static const std::set<std::string_view> kKnown{
+            "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+            "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
+        if (!kKnown.contains(name)) {
+            check.fail(pointer,
+                       fmt::format("is unknown; expected one of: {}", fmt::join(kKnown, ", ")));
+        }
+        const bool unlimited = limit.hard == -1;
+        if (limit.soft < -1 || limit.hard < -1 ||
+            (!unlimited && (limit.soft == -1 || limit.soft > limit.hard))) {
+            check.fail(pointer, "expected `soft` up to `hard`, or -1 for none");
+        }
+    }
+    for (const auto& [name, value] : spec.sysctls) {
+        if (name.find('.') == name.npos) {
+            check.fail(wire::append_pointer("/spec/sysctls", name),
+                       "expected a name such as net.core.somaxconn");
+        }
+    }
+}
+
+void check_capabilities(Checker& check, const char* member, const std::vector<std::string>& list) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        const bool good = !list[i].empty() && !list[i].starts_with("CAP_") &&
+                          std::ranges::all_of(list[i], [](char c) {
+                              return (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9');
+                          });
+        if (!good) {
+            check.fail(fmt::format("/spec/{}/{}", member, i),
+                       "expected a capability such as NET_ADMIN, or ALL");
+        }
+    }
+}
+
+void check_rights(Checker& check, const WorkspaceSpec& spec) {
+    check_capabilities(check, "cap_add", spec.cap_add);
+    check_capabilities(check, "cap_drop", spec.cap_drop);
+    for (std::size_t i = 0; i < spec.devices.size(); ++i) {
+        const auto& device = spec.devices[i];
+        const auto at = fmt::format("/spec/devices/{}", i);
+        check.absolute_path(at + "/host", device.host);
+        if (!device.container.empty()) check.absolute_path(at + "/container", device.container);
+        if (device.permissions.empty() ||
+            device.permissions.find_first_not_of("rwm") != std::string::npos) {
+            check.fail(at + "/permissions", "expected some of r, w and m");
+        }
+    }
+    if (spec.host_network && !spec.networks.empty()) {
+        check.fail("/spec/networks", "must be empty with `host_network`");
+    }
+    if (spec.host_network && !spec.ports.empty()) {
+        check.fail("/spec/ports", "must be empty with `host_network`: its ports are the host's");
+    }
+}
+
+void check_dependencies(Checker& check, const std::vector<Dependency>& dependencies) {
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < dependencies.size(); ++i) {
+        if (names.insert(dependencies[i].workspace).second) continue;
+        check.fail(fmt::format("/spec/depends_on/{}/workspace", i), "stands here twice");
+    }
+}
+
 void check(const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
     Checker check(errors);
     check.text("/spec/image", spec.image, "an image's name or reference");
@@ -198,6 +295,9 @@ void check(const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
     check_networks(check, spec.networks, errors);
     check_resources(check, spec.resources);
     if (spec.health_check) check_health(check, *spec.health_check);
+    check_dependencies(check, spec.depends_on);
+    check_around(check, spec, errors);
+    check_rights(check, spec);
     check.labels(spec.labels);
 }
 

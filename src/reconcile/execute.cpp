@@ -10,9 +10,6 @@ namespace label = runtime::label;
 using runtime::ContainerRuntime;
 using runtime::Labels;
 
-// What a container gets between SIGTERM and SIGKILL: the engines' own default.
-constexpr std::chrono::seconds kGrace{10};
-
 std::string label_of(const Labels& labels, const char* name) {
     const auto found = labels.find(name);
     return found == labels.end() ? "" : found->second;
@@ -76,7 +73,7 @@ class Execution {
             case Action::start_container:
                 return runtime_.start_container(step_.object);
             case Action::stop_container:
-                return runtime_.stop_container(step_.object, kGrace);
+                return runtime_.stop_container(step_.object, grace());
             case Action::restart_container:
                 return restart_container();
             case Action::rename_container:
@@ -101,6 +98,10 @@ class Execution {
     }
 
   private:
+    std::chrono::seconds grace() const {
+        return std::chrono::ceil<std::chrono::seconds>(step_.grace);
+    }
+
     Task<> create_network() {
         std::optional<Error> conflict;
         try {
@@ -156,6 +157,10 @@ class Execution {
     }
 
     Task<> create_container() {
+        if (step_.pull_first) {
+            co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull),
+                                         progress_);
+        }
         std::optional<Error> failure;
         try {
             const auto id = co_await runtime_.create_container(step_.spec);
@@ -172,8 +177,11 @@ class Execution {
         if (const auto image = co_await runtime_.find_image(step_.spec.image))
             throw Error(*failure);
         if (!step_.may_pull) {
-            touched_.images = true;  // it has gone: it is made again
-            throw Error(ErrorKind::conflict, "image {} has gone from this host: it is made again",
+            touched_.images =
+                true;  // an Image's, which is made again now that it is seen to be gone
+            throw Error(ErrorKind::conflict,
+                        "image {} is not on this host: an Image is made again, and with `pull: "
+                        "never` it is up to you",
                         step_.spec.image);
         }
         co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull), progress_);
@@ -194,7 +202,7 @@ class Execution {
     }
 
     Task<> restart_container() {
-        co_await runtime_.stop_container(step_.object, kGrace);
+        co_await runtime_.stop_container(step_.object, grace());
         co_await runtime_.start_container(step_.object);
     }
 

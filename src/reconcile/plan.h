@@ -83,6 +83,8 @@ struct Step {
     std::string replaces;                // the former container's id
     bool running = true;                 // what is wanted of the container
     bool may_pull = false;               // create_container: the image, when it is not here
+    bool pull_first = false;             // create_container: the image, though it is here
+    std::chrono::milliseconds grace{10'000};  // stop_container, restart_container
 };
 
 struct Plan {

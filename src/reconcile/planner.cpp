@@ -34,7 +34,7 @@ std::string amount(std::int64_t value) {
     return value == 0 ? "none" : std::to_string(value);
 }
 
-bool is_up(const Container& container) {
+bool is_running(const Container& container) {
     return container.state == ContainerState::running ||
            container.state == ContainerState::paused ||
            container.state == ContainerState::restarting;
@@ -88,7 +88,8 @@ class Planner {
         for (const auto& each : wanted_.networks) network(each);
         for (const auto& each : wanted_.volumes) volume(each);
         for (const auto& each : wanted_.images) image(each);
-        for (const auto& each : wanted_.workspaces) workspace(each);
+        for (const auto& each : wanted_.workspaces) by_name_[each.name] = &each;
+        for (const auto& each : wanted_.workspaces) in_order(each);
         removals();
         return std::move(plan_);
     }
@@ -141,9 +142,11 @@ class Planner {
 
     // Gracefully: it is stopped first.
     Index remove_container(const Key& key, const Container& container, const std::string& reason,
-                           Chain chain) {
-        if (is_up(container)) {
-            follow(chain, Action::stop_container, key, container.name, container.id, reason);
+                           Chain chain, std::chrono::milliseconds grace = Step().grace) {
+        if (is_running(container)) {
+            const auto index =
+                follow(chain, Action::stop_container, key, container.name, container.id, reason);
+            step(index).grace = grace;
         }
         const auto removal =
             follow(chain, Action::remove_container, key, container.name, container.id, reason);
@@ -308,6 +311,52 @@ class Planner {
         return network_ids_.contains(name) && !makes_network_.contains(name);
     }
 
+    // What others depend on first, so that the step that starts it is known.
+    void in_order(const WantedWorkspace& wanted) {
+        if (!planned_.insert(wanted.key.id).second) return;
+        for (const auto& each : wanted.depends_on) {
+            const auto found = by_name_.find(each.workspace);
+            if (found != by_name_.end()) in_order(*found->second);
+        }
+        workspace(wanted);
+    }
+
+    // Adds the step that starts a container, unless what it depends on is not there yet.
+    void start(const WantedWorkspace& wanted, const std::string& object, const std::string& reason,
+               Chain& chain) {
+        std::vector<Index> before;
+        for (const auto& each : wanted.depends_on) {
+            if (!is_up(wanted, each, before)) return;
+        }
+        for (const auto& name : wanted.networks) names_one_network(name, before);
+        const auto index =
+            follow(chain, Action::start_container, wanted.key, wanted.name, object, reason);
+        for (const auto each : before) comes_after(index, each);
+        starts_[wanted.key.id] = index;
+    }
+
+    // True where the dependency is met, or will be by the step that is added to `before`.
+    bool is_up(const WantedWorkspace& wanted, const protocol::Dependency& dependency,
+               std::vector<Index>& before) {
+        const auto found = by_name_.find(dependency.workspace);
+        if (found == by_name_.end()) return true;  // a fault, told as such
+        const auto& other = *found->second;
+        const bool healthy = dependency.condition == protocol::DependencyCondition::healthy;
+        const auto* container = containers_.of(other).current;
+        if (container != nullptr && container->state == ContainerState::running &&
+            (!healthy || container->health == runtime::ContainerHealth::none ||
+             container->health == runtime::ContainerHealth::healthy)) {
+            return true;
+        }
+        if (const auto starts = starts_.find(other.key.id); starts != starts_.end() && !healthy) {
+            before.push_back(starts->second);
+            return true;
+        }
+        plan_.waits[wanted.key] = {other.key, fmt::format("workspace {} to be {}", other.name,
+                                                          healthy ? "healthy" : "up")};
+        return false;
+    }
+
     void workspace(const WantedWorkspace& wanted) {
         auto found = containers_.of(wanted);
         if (wanted.deleting) return remove_all(wanted, found);
@@ -344,7 +393,9 @@ class Planner {
         auto all = found.others;
         if (found.current != nullptr) all.push_back(found.current);
         if (found.next != nullptr) all.push_back(found.next);
-        for (const auto* each : all) remove_container(wanted.key, *each, "is deleted", {});
+        for (const auto* each : all) {
+            remove_container(wanted.key, *each, "is deleted", {}, wanted.stop_grace);
+        }
     }
 
     void give_name(const WantedWorkspace& wanted, const Container& container,
@@ -365,9 +416,7 @@ class Planner {
         if (!needs(wanted, before)) return;
         const auto index = make_container(wanted, wanted.name, "is not there", before, chain);
         waits_for_name(wanted.name, index);
-        if (wanted.running) {
-            follow(chain, Action::start_container, wanted.key, wanted.name, "", "is to run");
-        }
+        if (wanted.running) start(wanted, "", "is to run", chain);
     }
 
     Index make_container(const WantedWorkspace& wanted, const std::string& name,
@@ -378,7 +427,9 @@ class Planner {
         step(index).spec = wanted.spec;
         step(index).spec.name = name;
         step(index).running = wanted.running;
-        step(index).may_pull = wanted.image.empty();
+        using protocol::PullPolicy;
+        step(index).may_pull = wanted.image.empty() && wanted.pull != PullPolicy::never;
+        step(index).pull_first = wanted.image.empty() && wanted.pull == PullPolicy::always;
         return index;
     }
 
@@ -430,8 +481,10 @@ class Planner {
             plan_.look_again = std::min(plan_.look_again.value_or(verified), verified);
             return;
         }
-        if (is_up(current)) {
-            follow(chain, Action::stop_container, wanted.key, wanted.name, current.id, why);
+        if (is_running(current)) {
+            const auto index =
+                follow(chain, Action::stop_container, wanted.key, wanted.name, current.id, why);
+            step(index).grace = wanted.stop_grace;
         }
         const std::string id = next == nullptr ? "" : next->id;
         if (wanted.running && (next == nullptr || next->state == ContainerState::created)) {
@@ -479,22 +532,20 @@ class Planner {
         const bool restart =
             wanted.restart_before && seen.started.value_or(Timestamp{}) < *wanted.restart_before;
         if (!wanted.running) {
-            if (is_up(seen)) {
-                follow(chain, Action::stop_container, wanted.key, wanted.name, seen.id,
-                       "is to be stopped");
+            if (is_running(seen)) {
+                const auto index = follow(chain, Action::stop_container, wanted.key, wanted.name,
+                                          seen.id, "is to be stopped");
+                step(index).grace = wanted.stop_grace;
             }
-        } else if (is_up(seen)) {
+        } else if (is_running(seen)) {
             if (restart) {
-                follow(chain, Action::restart_container, wanted.key, wanted.name, seen.id,
-                       "is to be restarted");
+                const auto index = follow(chain, Action::restart_container, wanted.key, wanted.name,
+                                          seen.id, "is to be restarted");
+                step(index).grace = wanted.stop_grace;
             }
         } else if (restart || starts_again(wanted, seen)) {
-            const auto index =
-                follow(chain, Action::start_container, wanted.key, wanted.name, seen.id,
-                       seen.state == ContainerState::created ? "is to run" : "has stopped");
-            std::vector<Index> before;
-            for (const auto& name : wanted.networks) names_one_network(name, before);
-            for (const auto each : before) comes_after(index, each);
+            start(wanted, seen.id,
+                  seen.state == ContainerState::created ? "is to run" : "has stopped", chain);
         }
     }
 
@@ -622,7 +673,10 @@ class Planner {
     Timestamp now_;
     Containers containers_;
     Plan plan_;
-    std::map<std::string, const Wanted*> known_;        // by id
+    std::map<std::string, const Wanted*> known_;  // by id
+    std::map<std::string, const WantedWorkspace*> by_name_;
+    std::set<std::string> planned_;                     // workspaces' ids
+    std::map<std::string, Index> starts_;               // by workspace id: the step that starts it
     std::map<std::string, std::string> network_ids_;    // by name, those there
     std::map<std::string, std::string> doubles_;        // further networks of a name: id -> name
     std::multimap<std::string, Index> removes_double_;  // by name

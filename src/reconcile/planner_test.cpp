@@ -309,6 +309,67 @@ TEST_F(PlannerTest, ABindMountOutsideTheHostsRootsIsAFault) {
     EXPECT_EQ(compile(desired, bounds).workspaces[0].fault, "");
 }
 
+TEST_F(PlannerTest, WhatAHostDoesNotAllowIsAFaultThatNamesTheKey) {
+    using Spec = protocol::WorkspaceSpec;
+    const std::vector<std::pair<std::string, std::function<void(Spec&)>>> cases{
+        {"allow_privileged", [](Spec& spec) { spec.privileged = true; }},
+        {"allow_host_network", [](Spec& spec) { spec.host_network = true; }},
+        {"allowed_capabilities", [](Spec& spec) { spec.cap_add = {"NET_ADMIN"}; }},
+        {"allowed_devices", [](Spec& spec) { spec.devices = {{.host = "/dev/fuse"}}; }}};
+    Bounds wide;
+    wide.allow_privileged = wide.allow_host_network = true;
+    wide.allowed_capabilities = {"NET_ADMIN"};
+    wide.allowed_devices = {"/dev/fuse"};
+    for (const auto& [key, ask] : cases) {
+        desired = nothing_wanted();
+        ask(add_workspace(desired, "dev").spec);
+        EXPECT_THAT(compile(desired, {}).workspaces[0].fault, HasSubstr(key));
+        EXPECT_EQ(compile(desired, wide).workspaces[0].fault, "");
+    }
+}
+
+TEST_F(PlannerTest, ADependencyIsStartedFirstAndAwaitedUntilItIsHealthy) {
+    add_workspace(desired, "web").spec.depends_on = {{.workspace = "cache"}, {.workspace = "db"}};
+    add_workspace(desired, "cache");
+    add_workspace(desired, "db").spec.health_check = protocol::HealthCheck{.command = {"true"}};
+    auto plan = planned();
+    std::map<std::string, std::size_t> starts;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        if (plan.steps[i].action == Action::start_container) starts[plan.steps[i].name] = i;
+    }
+    EXPECT_THAT(plan.steps.at(starts.at("web")).after,
+                testing::IsSupersetOf({starts.at("cache"), starts.at("db")}));
+    using Condition = protocol::DependencyCondition;
+    desired.workspaces[0].spec.depends_on[1].condition = Condition::healthy;
+    settle();
+    EXPECT_EQ(engine.container("web")->state, ContainerState::created);
+    const auto wanted = compile(desired, {});
+    plan = planned();
+    EXPECT_EQ(plan.waits.at(wanted.workspaces[0].key).second, "workspace db to be healthy");
+    engine.set_health("db", runtime::ContainerHealth::healthy);
+    settle();
+    EXPECT_EQ(engine.container("web")->state, ContainerState::running);
+    // Once up, it is not stopped for what becomes of them.
+    engine.set_health("db", runtime::ContainerHealth::unhealthy);
+    EXPECT_THAT(planned().steps, IsEmpty());
+}
+
+TEST_F(PlannerTest, GraceAndPullAreAsAskedFor) {
+    auto& workspace = add_workspace(desired, "dev");
+    workspace.spec.pull = protocol::PullPolicy::always;
+    workspace.spec.stop_grace_ms = 1500;
+    EXPECT_TRUE(planned().steps.at(0).pull_first);
+    settle();
+    EXPECT_EQ(engine.count("pull_image image:1"), 1U);
+    desired.workspaces[0].running = false;
+    const auto plan = planned();
+    ASSERT_THAT(actions(plan), ElementsAre(Action::stop_container));
+    EXPECT_EQ(plan.steps[0].grace, 1500ms);
+    desired = nothing_wanted();
+    add_workspace(desired, "other").spec.pull = protocol::PullPolicy::never;
+    EXPECT_FALSE(planned().steps.at(0).may_pull);
+}
+
 TEST_F(PlannerTest, ARenamedContainerGetsItsNameBack) {
     add_workspace(desired, "dev");
     settle();

@@ -158,6 +158,39 @@ std::string bind_fault(const std::string& path, const Bounds& bounds) {
             : fmt::format("only {}", fmt::join(bounds.allowed_bind_roots, ", ")));
 }
 
+std::string refused(std::string_view what, std::string_view key) {
+    return fmt::format("this host does not let workspaces {}: {} in its agent's configuration file",
+                       what, key);
+}
+
+bool has_word(const std::vector<std::string>& list, std::string_view word) {
+    return std::ranges::find(list, word) != list.end();
+}
+
+// What goes beyond the host's own bounds, which no server can widen.
+std::string rights_fault(const protocol::WorkspaceSpec& spec, const Bounds& bounds) {
+    if (spec.privileged && !bounds.allow_privileged) {
+        return refused("be privileged", "allow_privileged is false");
+    }
+    if (spec.host_network && !bounds.allow_host_network) {
+        return refused("share its network", "allow_host_network is false");
+    }
+    for (const auto& each : spec.cap_add) {
+        if (has_word(bounds.allowed_capabilities, each) ||
+            has_word(bounds.allowed_capabilities, "ALL")) {
+            continue;
+        }
+        return refused(fmt::format("have the capability {}", each),
+                       "allowed_capabilities does not list it");
+    }
+    for (const auto& each : spec.devices) {
+        if (has_word(bounds.allowed_devices, each.host)) continue;
+        return refused(fmt::format("have the device {}", each.host),
+                       "allowed_devices does not list it");
+    }
+    return "";
+}
+
 // Names of what this workspace needs and the host is not to have, or not for long.
 class Index {
   public:
@@ -165,6 +198,7 @@ class Index {
         for (const auto& each : desired.networks) networks_[each.name] = !each.deleting;
         for (const auto& each : desired.volumes) volumes_[each.name] = !each.deleting;
         for (const auto& each : desired.images) images_[each.name] = &each;
+        for (const auto& each : desired.workspaces) workspaces_[each.name] = !each.deleting;
     }
 
     std::string fault(const protocol::WorkspaceSpec& spec) const {
@@ -175,6 +209,9 @@ class Index {
             if (!each.volume.empty() && !has(volumes_, each.volume)) {
                 return missing("volume", each.volume);
             }
+        }
+        for (const auto& each : spec.depends_on) {
+            if (!has(workspaces_, each.workspace)) return missing("workspace", each.workspace);
         }
         const auto* found = image(spec.image);
         return found != nullptr && found->deleting ? missing("image", spec.image) : "";
@@ -196,6 +233,7 @@ class Index {
 
     std::map<std::string, bool> networks_;
     std::map<std::string, bool> volumes_;
+    std::map<std::string, bool> workspaces_;
     std::map<std::string, const protocol::DesiredImage*> images_;
 };
 
@@ -213,16 +251,59 @@ json::object fixed_part(const protocol::DesiredWorkspace& desired, const std::st
         env[name] = hash_of(fmt::format("{}\n{}\n{}", desired.id, name, value));
     }
     json::object fixed{{"image", reference},
+                       {"entrypoint", wire::to_json(spec.entrypoint)},
                        {"command", wire::to_json(spec.command)},
                        {"env", std::move(env)},
-                       {"ports", wire::to_json(sorted(spec.ports))},
-                       {"mounts", wire::to_json(sorted(spec.mounts))},
+                       {"user", spec.user},
+                       {"working_dir", spec.working_dir},
+                       {"hostname", spec.hostname},
+                       {"ports", without_defaults(wire::to_json(sorted(spec.ports)))},
+                       {"mounts", without_defaults(wire::to_json(sorted(spec.mounts)))},
                        {"shm_size", spec.resources.shm_size.value_or(0)},
                        {"gpus", wire::to_json(spec.resources.gpus)},
-                       {"health_check", wire::to_json(spec.health_check)},
+                       {"health_check", without_defaults(wire::to_json(spec.health_check))},
+                       {"dns", wire::to_json(spec.dns)},
+                       {"extra_hosts", wire::to_json(spec.extra_hosts)},
+                       {"init", spec.init},
+                       {"stop_signal", spec.stop_signal},
+                       {"read_only", spec.read_only},
+                       {"ulimits", wire::to_json(spec.ulimits)},
+                       {"sysctls", wire::to_json(spec.sysctls)},
+                       {"logging", without_defaults(wire::to_json(spec.logging))},
+                       {"cap_add", wire::to_json(sorted(spec.cap_add))},
+                       {"cap_drop", wire::to_json(sorted(spec.cap_drop))},
+                       {"devices", without_defaults(wire::to_json(sorted(spec.devices)))},
+                       {"privileged", spec.privileged},
+                       {"host_network", spec.host_network},
                        {"labels", wire::to_json(spec.labels)},
                        {"redeploys", desired.redeploys}};
-    return without_defaults(fixed).as_object();
+    json::object kept;
+    for (auto& [name, member] : fixed) {
+        if (!is_default(member)) kept.emplace(name, std::move(member));
+    }
+    return kept;
+}
+
+void copy_options(const protocol::WorkspaceSpec& spec, runtime::ContainerSpec& container) {
+    container.entrypoint = spec.entrypoint;
+    container.command = spec.command;
+    container.env = spec.env;
+    container.user = spec.user;
+    container.working_dir = spec.working_dir;
+    container.ports = spec.ports;
+    container.dns = spec.dns;
+    container.extra_hosts = spec.extra_hosts;
+    container.init = spec.init;
+    container.stop_signal = spec.stop_signal;
+    container.read_only = spec.read_only;
+    container.ulimits = spec.ulimits;
+    container.sysctls = spec.sysctls;
+    container.logging = spec.logging;
+    container.cap_add = spec.cap_add;
+    container.cap_drop = spec.cap_drop;
+    container.devices = spec.devices;
+    container.privileged = spec.privileged;
+    container.host_network = spec.host_network;
 }
 
 WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const Index& index,
@@ -231,26 +312,29 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     const auto& spec = desired.spec;
     wanted.running = desired.running;
     wanted.restart_before = desired.restart_before;
+    wanted.pull = spec.pull;
+    wanted.depends_on = spec.depends_on;
+    wanted.stop_grace = std::chrono::milliseconds{spec.stop_grace_ms};
     wanted.fault = index.fault(spec);
+    if (wanted.fault.empty()) wanted.fault = rights_fault(spec, bounds);
     auto& container = wanted.spec;
     container.name = desired.name;
-    container.hostname = desired.name;
+    container.hostname = spec.hostname.empty() ? desired.name : spec.hostname;
+    copy_options(spec, container);
     const auto* image = index.image(spec.image);
     if (image != nullptr) wanted.image = spec.image;
     container.image = image == nullptr ? spec.image : image->spec.reference;
-    container.command = spec.command;
-    container.env = spec.env;
-    container.ports = spec.ports;
     for (const auto& mount : spec.mounts) {
         using Type = runtime::ContainerMount::Type;
-        const bool bind = mount.volume.empty();
-        container.mounts.push_back({.type = bind ? Type::bind : Type::volume,
-                                    .source = bind ? mount.bind : mount.volume,
+        container.mounts.push_back({.type = mount.tmpfs            ? Type::tmpfs
+                                            : mount.volume.empty() ? Type::bind
+                                                                   : Type::volume,
+                                    .source = mount.volume.empty() ? mount.bind : mount.volume,
+                                    .size = mount.size,
                                     .target = mount.target,
                                     .read_only = mount.read_only});
-        if (!bind) {
-            wanted.volumes.push_back(mount.volume);
-        } else if (wanted.fault.empty()) {
+        if (!mount.volume.empty()) wanted.volumes.push_back(mount.volume);
+        if (!mount.bind.empty() && wanted.fault.empty()) {
             wanted.fault = bind_fault(mount.bind, bounds);
         }
     }

@@ -67,6 +67,9 @@ struct WantedWorkspace : Wanted {
     std::vector<std::string> networks;  // names
     std::vector<std::string> volumes;   // names
     std::string image;                  // an Image's name; empty: the spec's is a reference
+    protocol::PullPolicy pull = protocol::PullPolicy::missing;
+    std::vector<protocol::Dependency> depends_on;
+    std::chrono::milliseconds stop_grace{10'000};
 };
 
 struct WantedState {

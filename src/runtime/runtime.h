@@ -75,9 +75,10 @@ struct Limits {
 };
 
 struct ContainerMount {
-    enum class Type { volume, bind };
+    enum class Type { volume, bind, tmpfs };
     Type type = Type::volume;
-    std::string source;  // the volume's name, or the host's path
+    std::string source;     // the volume's name, or the host's path
+    std::int64_t size = 0;  // of a tmpfs, bytes; 0: as the engine likes
     std::string target;
     bool read_only = false;
 
@@ -88,8 +89,11 @@ struct ContainerMount {
 struct ContainerSpec {
     std::string name;
     std::string image;  // reference or id
+    std::vector<std::string> entrypoint;
     std::vector<std::string> command;
     std::map<std::string, std::string> env;
+    std::string user;
+    std::string working_dir;
     std::vector<protocol::Port> ports;
     std::vector<ContainerMount> mounts;
     std::vector<Attachment> networks;  // none: the engine's default bridge
@@ -99,6 +103,19 @@ struct ContainerSpec {
     protocol::RestartPolicy restart = protocol::RestartPolicy::unless_stopped;
     std::optional<protocol::HealthCheck> health_check;
     std::string hostname;  // empty: the engine's choice
+    std::vector<std::string> dns;
+    std::map<std::string, std::string> extra_hosts;  // name -> address
+    bool init = false;
+    std::string stop_signal;
+    bool read_only = false;
+    std::map<std::string, protocol::Ulimit> ulimits;
+    std::map<std::string, std::string> sysctls;
+    protocol::Logging logging;
+    std::vector<std::string> cap_add;
+    std::vector<std::string> cap_drop;
+    std::vector<protocol::Device> devices;
+    bool privileged = false;
+    bool host_network = false;
     Labels labels;
 
     bool operator==(const ContainerSpec&) const = default;

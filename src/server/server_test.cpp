@@ -298,6 +298,29 @@ TEST_F(ServerTest, PortsAndAddressesThatAreTakenAreRefused) {
     play(what_is_taken);
 }
 
+Task<> dependencies(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    auto answer = co_await world.apply(R"([{"kind": "Workspace", "name": "web", "spec":
+        {"image": "x", "depends_on": [{"workspace": "db"}]}}])");
+    EXPECT_THAT(answer.pointers(), ElementsAre("/0/spec/depends_on/0/workspace"));
+    answer = co_await world.apply(R"([
+        {"kind": "Workspace", "name": "web", "spec": {"image": "x",
+         "depends_on": [{"workspace": "db", "condition": "healthy"}]}},
+        {"kind": "Workspace", "name": "db", "spec": {"image": "x"}}])");
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    answer = co_await world.apply(R"([{"kind": "Workspace", "name": "db", "spec":
+        {"image": "x", "depends_on": [{"workspace": "web"}]}}])");
+    EXPECT_THAT(answer.text, HasSubstr("workspace web depends on this one in turn"));
+    const auto used = co_await world.call("DELETE", "/api/workspaces/db");
+    EXPECT_EQ(used.status, 409);
+    EXPECT_THAT(used.text_at("detail"), HasSubstr("web"));
+}
+
+TEST_F(ServerTest, DependenciesAreThereAndDontGoInCircles) {
+    play(dependencies);
+}
+
 Task<> life(World& world) {
     co_await world.log_in();
     co_await world.add_host();

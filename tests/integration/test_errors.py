@@ -84,6 +84,16 @@ def test_a_bind_mount_outside_the_hosts_roots_is_refused_by_the_host(standalone,
     assert engine.managed_names() == []
 
 
+def test_what_a_host_does_not_allow_is_refused_by_the_host(standalone, engine):
+    api = standalone.api
+    api.apply(workspace("one", privileged=True), workspace("two", cap_add=["NET_ADMIN"]),
+              workspace("three", devices=[{"host": "/dev/fuse"}]), workspace("four", host_network=True))
+    for name, key in (("one", "allow_privileged"), ("two", "allowed_capabilities"), ("three", "allowed_devices"),
+                      ("four", "allow_host_network")):
+        assert key in api.wait_error("workspaces", name)
+    assert engine.managed_names() == []
+
+
 def test_one_that_fails_blocks_no_other(standalone):
     api = standalone.api
     api.apply(workspace("bad", command=["/no/such/program"]), workspace("good"),

@@ -206,3 +206,48 @@ def test_what_exits_is_told_with_its_code(standalone):
     standalone.api.apply(workspace("dev", command=["sh", "-c", "sleep 1; exit 3"], restart="no"))
     text = standalone.api.wait_error("workspaces", "dev")
     assert "3" in text
+
+
+def test_what_a_workspace_finds_around_it(standalone, engine):
+    api = standalone.api
+    api.apply(workspace("dev", user="1000:1000", working_dir="/srv", hostname="box", dns=["10.9.9.9"],
+                        extra_hosts={"db": "10.0.0.7"}, stop_signal="SIGINT", stop_grace_ms=1000, read_only=True,
+                        ulimits={"nofile": {"soft": 512, "hard": 1024}}, sysctls={"net.core.somaxconn": "77"},
+                        logging={"driver": "json-file", "options": {"max-size": "1m"}}, cap_drop=["ALL"],
+                        mounts=[{"tmpfs": True, "size": 1048576, "target": "/scratch"}],
+                        entrypoint=["sh", "-c"], command=["trap 'exit 0' INT; while :; do sleep 1 & wait; done"]))
+    api.wait("workspaces", "dev", "running")
+    seen = engine.inspect("dev")
+    config, host = seen["Config"], seen["HostConfig"]
+    assert (config["User"], config["WorkingDir"], config["Hostname"], config["StopSignal"]) == (
+        "1000:1000", "/srv", "box", "SIGINT")
+    assert config["Entrypoint"] == ["sh", "-c"]
+    assert (host["Dns"], host["ExtraHosts"], host["ReadonlyRootfs"], host["CapDrop"]) == (
+        ["10.9.9.9"], ["db:10.0.0.7"], True, ["ALL"])
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 512, "Hard": 1024}]
+    assert host["Sysctls"] == {"net.core.somaxconn": "77"} and host["LogConfig"]["Config"] == {"max-size": "1m"}
+    assert [(m["Type"], m["Target"]) for m in host["Mounts"]] == [("tmpfs", "/scratch")]
+    # What only we read changes in place.
+    view = api.get("/api/workspaces/dev")
+    spec = dict(view["spec"], stop_grace_ms=2000, pull="never")
+    api.apply({"kind": "Workspace", "name": "dev", "spec": spec})
+    api.wait("workspaces", "dev", "running")
+    assert engine.inspect("dev")["Id"] == seen["Id"]
+
+
+def test_what_depends_on_another_is_started_when_that_is_healthy(standalone, engine):
+    api = standalone.api
+    ready = {"command": ["test", "-e", "/tmp/ready"], "interval_ms": 200, "timeout_ms": 1000, "retries": 50}
+    api.apply(workspace("web", depends_on=[{"workspace": "db", "condition": "healthy"}]),
+              workspace("db", health_check=ready,
+                        command=["sh", "-c", "trap 'exit 0' TERM; sleep 2; touch /tmp/ready; sleep 3600 & wait"]))
+
+    def waits():
+        view = api.get("/api/workspaces/web")
+        return any("db" in m["text"] and "healthy" in m["text"] for m in view["messages"])
+
+    wait_until(waits, "web to say what it waits for")
+    assert not engine.exists("containers", "web") or not engine.inspect("web")["State"]["Running"]
+    api.wait("workspaces", "web", "running", 30)
+    assert engine.inspect("db")["State"]["Health"]["Status"] == "healthy"
+    assert engine.inspect("web")["State"]["StartedAt"] > engine.inspect("db")["State"]["StartedAt"]

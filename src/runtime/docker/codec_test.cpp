@@ -44,6 +44,50 @@ TEST(Codec, WritesAContainerAsTheEngineTakesIt) {
     EXPECT_EQ(body.at("Healthcheck").at("Interval"), 1'000'000'000);
 }
 
+TEST(Codec, WritesWhatAContainerFindsAroundItAndMayDo) {
+    ContainerSpec spec{.name = "dev", .image = "tools:1"};
+    auto body = container_create_body(spec);
+    for (const auto* member : {"Entrypoint", "User", "WorkingDir", "StopSignal"}) {
+        EXPECT_FALSE(body.contains(member)) << member << " is the image's";
+    }
+    spec.entrypoint = {"/init"};
+    spec.user = "1000";
+    spec.working_dir = "/src";
+    spec.stop_signal = "SIGINT";
+    spec.mounts = {{.type = ContainerMount::Type::tmpfs, .size = 4096, .target = "/tmp"}};
+    spec.dns = {"1.1.1.1"};
+    spec.extra_hosts = {{"db", "10.0.0.1"}};
+    spec.init = spec.read_only = spec.privileged = true;
+    spec.ulimits = {{"nofile", {.soft = 1, .hard = 2}}};
+    spec.sysctls = {{"net.core.somaxconn", "9"}};
+    spec.logging = {.driver = "json-file", .options = {{"max-size", "1m"}}};
+    spec.cap_add = {"NET_ADMIN"};
+    spec.cap_drop = {"ALL"};
+    spec.devices = {{.host = "/dev/fuse"}};
+    spec.hostname = "box";
+    spec.host_network = true;
+    body = container_create_body(spec);
+    EXPECT_EQ(json::serialize(body.at("Entrypoint")), R"(["/init"])");
+    EXPECT_FALSE(body.contains("Hostname")) << "the host's own, with its network";
+    const auto& host = body.at("HostConfig").as_object();
+    EXPECT_EQ(
+        host.at("Mounts"),
+        json::parse(
+            R"([{"Type":"tmpfs","Target":"/tmp","ReadOnly":false,"TmpfsOptions":{"SizeBytes":4096}}])"));
+    EXPECT_EQ(host.at("NetworkMode"), "host");
+    EXPECT_EQ(host.at("ExtraHosts"), json::parse(R"(["db:10.0.0.1"])"));
+    EXPECT_EQ(host.at("Ulimits"), json::parse(R"([{"Name":"nofile","Soft":1,"Hard":2}])"));
+    EXPECT_EQ(host.at("LogConfig"),
+              json::parse(R"({"Type":"json-file","Config":{"max-size":"1m"}})"));
+    EXPECT_EQ(
+        host.at("Devices"),
+        json::parse(
+            R"([{"PathOnHost":"/dev/fuse","PathInContainer":"/dev/fuse","CgroupPermissions":"rwm"}])"));
+    for (const auto* member : {"Init", "ReadonlyRootfs", "Privileged"}) {
+        EXPECT_EQ(host.at(member), true) << member;
+    }
+}
+
 TEST(Codec, ReadsAContainerAsTheEngineTellsIt) {
     const auto container = container_from(json::parse(R"({
         "Id": "0123456789abcdef", "Name": "/dev", "Image": "sha256:aa", "Created": "2026-11-23T09:00:00.123456789Z",

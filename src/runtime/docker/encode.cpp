@@ -52,6 +52,56 @@ json::array device_requests(const protocol::Gpus& gpus) {
     return requests;
 }
 
+json::object mount_of(const ContainerMount& mount) {
+    static constexpr std::array kTypes{"volume", "bind", "tmpfs"};
+    json::object made{{"Type", kTypes.at(static_cast<std::size_t>(mount.type))},
+                      {"Target", mount.target},
+                      {"ReadOnly", mount.read_only}};
+    if (mount.type != ContainerMount::Type::tmpfs) {
+        made["Source"] = mount.source;
+    } else if (mount.size > 0) {
+        made["TmpfsOptions"] = json::object{{"SizeBytes", mount.size}};
+    }
+    return made;
+}
+
+// What a container finds around it. Members that are not asked for are left to the engine.
+void add_environment(const ContainerSpec& spec, json::object& host) {
+    if (!spec.dns.empty()) host["Dns"] = to_array(spec.dns);
+    json::array hosts;
+    for (const auto& [name, address] : spec.extra_hosts) {
+        hosts.emplace_back(fmt::format("{}:{}", name, address));
+    }
+    if (!hosts.empty()) host["ExtraHosts"] = std::move(hosts);
+    if (spec.init) host["Init"] = true;
+    if (spec.read_only) host["ReadonlyRootfs"] = true;
+    json::array ulimits;
+    for (const auto& [name, limit] : spec.ulimits) {
+        ulimits.push_back(json::object{{"Name", name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
+    }
+    if (!ulimits.empty()) host["Ulimits"] = std::move(ulimits);
+    if (!spec.sysctls.empty()) host["Sysctls"] = to_object(spec.sysctls);
+    if (!spec.logging.driver.empty() || !spec.logging.options.empty()) {
+        host["LogConfig"] = json::object{{"Type", spec.logging.driver},
+                                         {"Config", to_object(spec.logging.options)}};
+    }
+}
+
+// What a container may do to the host.
+void add_rights(const ContainerSpec& spec, json::object& host) {
+    if (!spec.cap_add.empty()) host["CapAdd"] = to_array(spec.cap_add);
+    if (!spec.cap_drop.empty()) host["CapDrop"] = to_array(spec.cap_drop);
+    json::array devices;
+    for (const auto& device : spec.devices) {
+        devices.push_back(json::object{
+            {"PathOnHost", device.host},
+            {"PathInContainer", device.container.empty() ? device.host : device.container},
+            {"CgroupPermissions", device.permissions}});
+    }
+    if (!devices.empty()) host["Devices"] = std::move(devices);
+    if (spec.privileged) host["Privileged"] = true;
+}
+
 json::object host_config(const ContainerSpec& spec) {
     json::object host;
     host["RestartPolicy"] = restart_policy(spec.restart);
@@ -77,15 +127,15 @@ json::object host_config(const ContainerSpec& spec) {
     // `Mounts`, not `Binds`: the engine then refuses a host path that is not there, where `Binds`
     // would make a directory of root's in its place.
     json::array mounts;
-    for (const auto& mount : spec.mounts) {
-        mounts.push_back(
-            json::object{{"Type", mount.type == ContainerMount::Type::bind ? "bind" : "volume"},
-                         {"Source", mount.source},
-                         {"Target", mount.target},
-                         {"ReadOnly", mount.read_only}});
-    }
+    for (const auto& mount : spec.mounts) mounts.push_back(mount_of(mount));
     host["Mounts"] = std::move(mounts);
-    if (!spec.networks.empty()) host["NetworkMode"] = spec.networks.front().network;
+    if (spec.host_network) {
+        host["NetworkMode"] = "host";
+    } else if (!spec.networks.empty()) {
+        host["NetworkMode"] = spec.networks.front().network;
+    }
+    add_environment(spec, host);
+    add_rights(spec, host);
     return host;
 }
 
@@ -108,7 +158,11 @@ json::object container_create_body(const ContainerSpec& spec) {
     for (const auto& [name, value] : spec.env) env.emplace_back(fmt::format("{}={}", name, value));
     body["Env"] = std::move(env);
     body["Labels"] = to_object(spec.labels);
-    if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
+    if (!spec.entrypoint.empty()) body["Entrypoint"] = to_array(spec.entrypoint);
+    if (!spec.user.empty()) body["User"] = spec.user;
+    if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
+    if (!spec.stop_signal.empty()) body["StopSignal"] = spec.stop_signal;
+    if (!spec.hostname.empty() && !spec.host_network) body["Hostname"] = spec.hostname;
     if (spec.health_check) body["Healthcheck"] = health_check(*spec.health_check);
     json::object exposed;
     for (const auto& port : spec.ports) exposed[port_key(port)] = json::object();

@@ -94,7 +94,10 @@ std::vector<std::string> HostPlan::users_of(const store::Resource& resource) con
             (resource.kind == Kind::volume &&
              std::ranges::any_of(spec.mounts,
                                  [&](const auto& m) { return m.volume == resource.name; })) ||
-            (resource.kind == Kind::image && spec.image == resource.name);
+            (resource.kind == Kind::image && spec.image == resource.name) ||
+            (resource.kind == Kind::workspace &&
+             std::ranges::any_of(spec.depends_on,
+                                 [&](const auto& d) { return d.workspace == resource.name; }));
         if (uses) users.push_back(workspace.name);
     }
     std::ranges::sort(users);
@@ -109,6 +112,7 @@ std::string HostPlan::lacks(Kind kind, const std::string& name) const {
 void HostPlan::check_workspace(const std::string& id, const Workspace& workspace,
                                const std::string& prefix, std::vector<FieldError>& faults) const {
     check_references(workspace, prefix, faults);
+    check_dependencies(workspace, prefix, faults);
     check_ports(id, workspace, prefix, faults);
     check_addresses(id, workspace, prefix, faults);
     check_limits(workspace, prefix, faults);
@@ -128,6 +132,38 @@ void HostPlan::check_references(const Workspace& workspace, const std::string& p
         faults.push_back({fmt::format("{}/spec/mounts/{}/volume", prefix, i),
                           lacks(Kind::volume, mounts[i].volume)});
     }
+}
+
+void HostPlan::check_dependencies(const Workspace& workspace, const std::string& prefix,
+                                  std::vector<FieldError>& faults) const {
+    const auto& dependencies = workspace.spec.depends_on;
+    for (std::size_t i = 0; i < dependencies.size(); ++i) {
+        const auto& name = dependencies[i].workspace;
+        const auto pointer = fmt::format("{}/spec/depends_on/{}/workspace", prefix, i);
+        const bool known = std::ranges::any_of(
+            workspaces_, [&](const auto& each) { return each.second.name == name; });
+        std::set<std::string> seen;
+        if (!known) {
+            faults.push_back({pointer, lacks(Kind::workspace, name)});
+        } else if (leads_to(name, workspace.name, seen)) {
+            faults.push_back(
+                {pointer, fmt::format("workspace {} depends on this one in turn", name)});
+        }
+    }
+}
+
+// Whether `from` depends on `to`, over whatever others.
+bool HostPlan::leads_to(const std::string& from, const std::string& to,
+                        std::set<std::string>& seen) const {
+    if (from == to) return true;
+    if (!seen.insert(from).second) return false;
+    for (const auto& [id, workspace] : workspaces_) {
+        if (workspace.name != from) continue;
+        for (const auto& each : workspace.spec.depends_on) {
+            if (leads_to(each.workspace, to, seen)) return true;
+        }
+    }
+    return false;
 }
 
 void HostPlan::check_ports(const std::string& id, const Workspace& workspace,

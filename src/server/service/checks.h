@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ class HostPlan {
                          const std::string& prefix, std::vector<FieldError>& faults) const;
     void check_references(const Workspace& workspace, const std::string& prefix,
                           std::vector<FieldError>& faults) const;
+    void check_dependencies(const Workspace& workspace, const std::string& prefix,
+                            std::vector<FieldError>& faults) const;
+    bool leads_to(const std::string& from, const std::string& to,
+                  std::set<std::string>& seen) const;
     void check_ports(const std::string& id, const Workspace& workspace, const std::string& prefix,
                      std::vector<FieldError>& faults) const;
     void check_addresses(const std::string& id, const Workspace& workspace,
