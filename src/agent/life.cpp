@@ -46,6 +46,7 @@ Life::Life(asio::any_io_executor executor, AgentOptions options)
       enabled_changed_(executor_),
       heartbeat_now_(executor_),
       poll_now_(executor_),
+      plan_asked_(executor_),
       save_(executor_) {}
 
 Task<> Life::run() {
@@ -204,6 +205,7 @@ Task<> Life::serve() {
         tasks.spawn(poll());
         tasks.spawn(realtime_.run());
         tasks.spawn(sender_.run());
+        tasks.spawn(answer_plans());
         tasks.spawn(until_disabled(&tasks));
         co_await tasks.join();
     }

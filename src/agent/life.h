@@ -9,9 +9,11 @@
 //                         └─ serve             while the host is enabled
 //                              ├─ poll         the desired state
 //                              ├─ realtime
+//                              ├─ answer_plans    what would be done, for a dry run
 //                              └─ status sender
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -64,6 +66,8 @@ class Life {
     Task<> heartbeat_once();
     Task<> poll();
     Task<> poll_once();
+    Task<> answer_plans();
+    Task<> answer_plan(std::int64_t id);
     Realtime::Handlers realtime_handlers();
     void apply(bool enabled, const protocol::HostSettings& settings, std::int64_t wanted);
     void register_again_after(const std::exception& failure);
@@ -101,6 +105,8 @@ class Life {
     aio::Signal enabled_changed_;
     aio::Signal heartbeat_now_;
     aio::Signal poll_now_;
+    aio::Signal plan_asked_;
+    std::deque<std::int64_t> plans_asked_;  // ids; at most kMostPlans
     aio::Signal save_;
     Unsaved unsaved_;
 

@@ -5,6 +5,8 @@
 namespace trailer::agent {
 namespace {
 
+constexpr std::size_t kMostPlans = 16;
+
 // Whatever the server says, the loops neither spin nor fall asleep.
 std::chrono::milliseconds bounded(std::int64_t interval_ms) {
     constexpr std::int64_t kShortest = 100;
@@ -70,6 +72,29 @@ Task<> Life::poll_once() {
     save_.notify();
 }
 
+Task<> Life::answer_plans() {
+    for (;;) {
+        while (!plans_asked_.empty()) {
+            const auto id = plans_asked_.front();
+            plans_asked_.pop_front();
+            try {
+                co_await answer_plan(id);
+            } catch (const std::exception& e) {
+                if (aio::is_cancellation(e)) throw;
+                log::warning("answering what a dry run would do: {}", describe(e));
+                register_again_after(e);
+            }
+        }
+        co_await plan_asked_.wait();
+    }
+}
+
+Task<> Life::answer_plan(std::int64_t id) {
+    const auto question = co_await server_.plan_question(id);
+    auto plan = reconciler_->explain(question);
+    co_await server_.answer_plan(id, std::move(plan));
+}
+
 Realtime::Handlers Life::realtime_handlers() {
     Realtime::Handlers handlers;
     handlers.opened = [this] { poll_now_.notify(); };
@@ -77,6 +102,12 @@ Realtime::Handlers Life::realtime_handlers() {
         if (revision != revision_) poll_now_.notify();
     };
     handlers.settings_changed = [this] { heartbeat_now_.notify(); };
+    handlers.plan_asked = [this](std::int64_t id) {
+        // Who asks does not wait for long: of too many, the oldest have given up.
+        if (plans_asked_.size() >= kMostPlans) plans_asked_.pop_front();
+        plans_asked_.push_back(id);
+        plan_asked_.notify();
+    };
     handlers.unauthenticated = [this] { register_again_.notify(); };
     return handlers;
 }

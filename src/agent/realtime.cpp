@@ -73,6 +73,9 @@ Task<> Realtime::handle(net::WebSocket& socket, std::string text) {
         case ControlType::settings:
             handlers_.settings_changed();
             break;
+        case ControlType::plan:
+            if (message.id) handlers_.plan_asked(*message.id);
+            break;
         case ControlType::echo: {
             ControlMessage reply;
             reply.type = ControlType::echo_reply;

@@ -16,6 +16,7 @@ class Realtime {
         std::function<void()> opened;
         std::function<void(std::int64_t revision)> nudged;
         std::function<void()> settings_changed;
+        std::function<void(std::int64_t id)> plan_asked;
         std::function<void()> unauthenticated;
     };
 

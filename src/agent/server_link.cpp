@@ -141,6 +141,18 @@ Task<> ServerLink::report(protocol::StatusRequest request) {
     co_await call("POST", "/api/agent/status", std::move(body), kCallLimit);
 }
 
+Task<protocol::DesiredState> ServerLink::plan_question(std::int64_t id) {
+    auto target = fmt::format("/api/agent/plans/{}", id);
+    const auto response = co_await call("GET", std::move(target), "", kDesiredStateLimit);
+    co_return decode<protocol::DesiredState>(response, "GET /api/agent/plans");
+}
+
+Task<> ServerLink::answer_plan(std::int64_t id, protocol::HostPlan plan) {
+    auto target = fmt::format("/api/agent/plans/{}", id);
+    auto body = wire::to_json_text(plan);
+    co_await call("POST", std::move(target), std::move(body), kCallLimit);
+}
+
 Task<std::unique_ptr<net::WebSocket>> ServerLink::realtime() {
     net::Request request{"GET", "/api/agent/realtime", headers(), ""};
     net::WebSocketOptions options;

@@ -49,6 +49,9 @@ class ServerLink {
     // Nothing when `revision` is the newest. A negative revision: none is known.
     Task<std::optional<Desired>> desired_state(std::int64_t revision);
     Task<> report(protocol::StatusRequest request);
+    // What the server asks a plan for; and the plan.
+    Task<protocol::DesiredState> plan_question(std::int64_t id);
+    Task<> answer_plan(std::int64_t id, protocol::HostPlan plan);
     Task<std::unique_ptr<net::WebSocket>> realtime();
 
   private:

@@ -47,6 +47,37 @@ std::string line_of(const ApplyItem& item, bool dry_run, const Palette& palette)
     return text + "\n";
 }
 
+// "  + create_container dev (is not there)": + makes, - takes away, ~ changes, and a replacement
+// is marked as such.
+std::string line_of(const protocol::PlanStep& step, const Palette& palette) {
+    std::string sign = "~";
+    auto style = Style::busy;
+    if (step.action.starts_with("create") || step.action.starts_with("build") ||
+        step.action.starts_with("pull")) {
+        sign = "+";
+        style = Style::good;
+    } else if (step.action.starts_with("remove") || step.action.starts_with("disconnect")) {
+        sign = "-";
+        style = Style::bad;
+    }
+    return fmt::format("  {} {} {}{} {}\n", palette.paint(style, sign), one_line(step.action),
+                       one_line(step.name), step.replaces ? " [replaces]" : "",
+                       palette.paint(Style::dim, "(" + one_line(step.reason) + ")"));
+}
+
+std::string text_of(const protocol::PlanOfHost& host, const Palette& palette) {
+    const auto& plan = host.plan;
+    auto text = palette.paint(Style::strong, "on " + one_line(host.host)) + "\n";
+    if (!plan.fault.empty()) return text + "  no plan: " + one_line(plan.fault) + "\n";
+    for (const auto& step : plan.steps) text += line_of(step, palette);
+    for (const auto& each : plan.obstacles) {
+        text += fmt::format("  {} {}/{}: {}\n", palette.paint(Style::bad, "!"),
+                            protocol::noun(each.kind), one_line(each.name), one_line(each.text));
+    }
+    if (plan.steps.empty() && plan.obstacles.empty()) text += "  nothing to do\n";
+    return text;
+}
+
 json::value send(Api& api, const std::vector<SourceDocument>& documents, bool dry_run) {
     try {
         return api.post(dry_run ? "/api/apply?dry_run=true" : "/api/apply",
@@ -74,6 +105,9 @@ void show(const json::value& answer, const ApplyAnswer& items, const ApplyFlags&
     const auto palette = palette_for(stdout);
     std::string text;
     for (const auto& item : items.items) text += line_of(item, flags.dry_run, palette);
+    if (items.plans) {
+        for (const auto& host : *items.plans) text += text_of(host, palette);
+    }
     print(stdout, text);
 }
 

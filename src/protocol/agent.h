@@ -266,14 +266,48 @@ struct StatusRequest {
 };
 BOOST_DESCRIBE_STRUCT(StatusRequest, (), (reports))
 
+// What would be done to reach a desired state, on the host as it is now.
+struct PlanStep {
+    Kind kind = Kind::workspace;
+    std::string name;                 // of the resource, or of the object that is left over
+    std::string action;               // "create_container"
+    std::string reason;               // "image: a -> b"
+    bool replaces = false;            // a step of a replacement: in place is not possible
+    std::vector<std::int64_t> after;  // places in the list of the steps that come first
+
+    bool operator==(const PlanStep&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(PlanStep, (), (kind, name, action, reason, replaces, after))
+
+// What stands in the way of a resource, step or not.
+struct PlanObstacle {
+    Kind kind = Kind::workspace;
+    std::string name;
+    std::string text;
+
+    bool operator==(const PlanObstacle&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(PlanObstacle, (), (kind, name, text))
+
+// POST /api/agent/plans/ID: the answer to ControlType::plan.
+struct HostPlan {
+    std::vector<PlanStep> steps;
+    std::vector<PlanObstacle> obstacles;
+    std::string fault;  // why there is no plan: "the engine does not answer"
+
+    bool operator==(const HostPlan&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(HostPlan, (), (steps, obstacles, fault))
+
 // Text frames of GET /api/agent/realtime, both ways.
 enum class ControlType {
     nudge,     // to the agent: `revision` is wanted now
     settings,  // to the agent: heartbeat at once, the settings have changed
+    plan,      // to the agent: GET /api/agent/plans/ID, say what it would do, and POST that there
     echo,      // either way: answer with echo_reply and the same id
     echo_reply,
 };
-BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, echo, echo_reply)
+BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, plan, echo, echo_reply)
 
 struct ControlMessage {
     ControlType type = ControlType::nudge;

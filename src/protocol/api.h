@@ -159,10 +159,18 @@ struct ApplyItem {
 };
 BOOST_DESCRIBE_STRUCT(ApplyItem, (), (kind, name, id, result, changes))
 
+// What a host's agent would do, on a dry run.
+struct PlanOfHost {
+    std::string host;  // its name
+    HostPlan plan;
+};
+BOOST_DESCRIBE_STRUCT(PlanOfHost, (), (host, plan))
+
 struct ApplyAnswer {
     std::vector<ApplyItem> items;
+    std::optional<std::vector<PlanOfHost>> plans;  // of a dry run
 };
-BOOST_DESCRIBE_STRUCT(ApplyAnswer, (), (items))
+BOOST_DESCRIBE_STRUCT(ApplyAnswer, (), (items, plans))
 
 enum class EventType { created, updated, deleted };
 BOOST_DESCRIBE_ENUM(EventType, created, updated, deleted)

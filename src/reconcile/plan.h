@@ -101,6 +101,9 @@ inline constexpr const char* kNextSuffix = ".next";
 // `wanted` must outlive the plan.
 Plan plan(const WantedState& wanted, const Observed& observed, Timestamp now);
 
+// For people and programs elsewhere.
+protocol::HostPlan describe_plan(const Plan& plan, const WantedState& wanted);
+
 // The container that stands for a workspace (by label and name), and the one that is to replace it.
 struct Incarnation {
     const runtime::Container* current = nullptr;

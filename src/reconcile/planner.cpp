@@ -733,6 +733,33 @@ bool starts_again(const WantedWorkspace& workspace, const Container& container) 
     return true;
 }
 
+protocol::HostPlan describe_plan(const Plan& plan, const WantedState& wanted) {
+    protocol::HostPlan described;
+    for (const auto& step : plan.steps) {
+        protocol::PlanStep made{.kind = step.key.kind,
+                                .name = step.name,
+                                .action = wire::to_text(step.action),
+                                .reason = step.reason};
+        made.replaces = !step.replaces.empty() || step.name.ends_with(kNextSuffix);
+        made.after.assign(step.after.begin(), step.after.end());
+        described.steps.push_back(std::move(made));
+    }
+    const auto stands = [&](const Wanted& wanted_one) {
+        if (!wanted_one.fault.empty() && !wanted_one.deleting) {
+            described.obstacles.push_back({wanted_one.key.kind, wanted_one.name, wanted_one.fault});
+        }
+        if (const auto waits = plan.waits.find(wanted_one.key); waits != plan.waits.end()) {
+            described.obstacles.push_back(
+                {wanted_one.key.kind, wanted_one.name, "waits for " + waits->second.second});
+        }
+    };
+    for (const auto& each : wanted.networks) stands(each);
+    for (const auto& each : wanted.volumes) stands(each);
+    for (const auto& each : wanted.images) stands(each);
+    for (const auto& each : wanted.workspaces) stands(each);
+    return described;
+}
+
 Plan plan(const WantedState& wanted, const Observed& observed, Timestamp now) {
     return Planner(wanted, observed, now).make();
 }

@@ -99,6 +99,15 @@ class Reconciler::Impl {
         co_await tasks.join();
     }
 
+    protocol::HostPlan explain(const protocol::DesiredState& desired) const {
+        if (!observer_.complete()) {
+            const auto& reason = engine_.reason;
+            return {.fault = reason.empty() ? "the engine has not been looked at yet" : reason};
+        }
+        const auto wanted = compile(desired, options_.bounds);
+        return describe_plan(plan(wanted, observer_.observed(), now()), wanted);
+    }
+
     const protocol::Condition& engine() const { return engine_; }
     const protocol::Condition& reconcile() const { return reconcile_; }
     std::int64_t revision_applied() const { return revision_applied_; }
@@ -508,6 +517,9 @@ void Reconciler::report_all() {
 }
 Task<> Reconciler::run() {
     return impl_->run();
+}
+protocol::HostPlan Reconciler::explain(const protocol::DesiredState& desired) const {
+    return impl_->explain(desired);
 }
 const protocol::Condition& Reconciler::engine() const {
     return impl_->engine();

@@ -45,6 +45,9 @@ class Reconciler {
     // Runs until cancelled: watches the engine and works. Reconnects to the engine by itself.
     Task<> run();
 
+    // What would be done if this were wanted, on what is observed now. Changes nothing.
+    protocol::HostPlan explain(const protocol::DesiredState& desired) const;
+
     const protocol::Condition& engine() const;     // does the engine answer
     const protocol::Condition& reconcile() const;  // is everything as wanted, or what failed
     std::int64_t revision_applied() const;         // the newest revision that is fully in force

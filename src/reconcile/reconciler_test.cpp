@@ -263,6 +263,44 @@ TEST(ReconcilerTest, AReplacementThatDiesAtOnceBringsTheFormerOneBack) {
     world.play(dies_early(world));
 }
 
+Task<> explains(World& world) {
+    auto desired = nothing_wanted();
+    add_network(desired, "lab");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    world.apply();
+    co_await world.until([&] { return world.reconciler.engine().status == Health::ok; }, "a look");
+    world.engine.forget_calls();
+    auto plan = world.reconciler.explain(desired);
+    EXPECT_EQ(plan.fault, "");
+    EXPECT_EQ(plan.steps.size(), 3U);
+    EXPECT_EQ(plan.steps.at(1).action, "create_container");
+    EXPECT_EQ(plan.steps[1].name, "dev");
+    EXPECT_THAT(plan.steps[1].after, ElementsAre(0));
+    EXPECT_THAT(world.engine.calls(), IsEmpty());
+    world.desired = desired;
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    EXPECT_THAT(world.reconciler.explain(world.desired).steps, IsEmpty());
+    desired.workspaces[0].spec.env["A"] = "1";
+    desired.workspaces[0].spec.resources.pids = 5;
+    plan = world.reconciler.explain(desired);
+    EXPECT_TRUE(plan.steps.at(0).replaces);
+    EXPECT_EQ(plan.steps.at(0).reason, "env/A: none -> another value");
+    desired.workspaces[0].spec.env.clear();
+    plan = world.reconciler.explain(desired);
+    EXPECT_FALSE(plan.steps.at(0).replaces);
+    EXPECT_EQ(plan.steps.at(0).reason, "resources/pids: none -> 5");
+    desired.workspaces[0].spec.privileged = true;
+    EXPECT_THAT(world.reconciler.explain(desired).obstacles.at(0).text,
+                HasSubstr("allow_privileged"));
+}
+
+TEST(ReconcilerTest, ExplainsWhatItWouldDoAndDoesNothing) {
+    World world;
+    EXPECT_NE(world.reconciler.explain(nothing_wanted()).fault, "") << "it has not looked yet";
+    world.play(explains(world));
+}
+
 Task<> image_fails(World& world) {
     add_image(world.desired, "tools").spec.dockerfile = "FROM image:1\nRUN exit 7\n";
     add_workspace(world.desired, "dev").spec.image = "tools";

@@ -425,6 +425,49 @@ Task<std::string> realtime_health(World& world) {
     co_return std::string(host.at("realtime").as_object().at("status").as_string());
 }
 
+// An agent that answers plans by hand.
+Task<> answer_one_plan(World& world) {
+    net::Request request{"GET", "/api/agent/realtime", world.as_agent(), ""};
+    auto socket = co_await world.client().websocket(request, aio::Deadline::in(5s));
+    protocol::ControlMessage control;
+    while (control.type != protocol::ControlType::plan) control = co_await next_of(*socket);
+    const auto path = fmt::format("/api/agent/plans/{}", control.id.value());
+    EXPECT_EQ((co_await world.call("GET", path)).status, 401) << "a person's token";
+    const auto asked = co_await world.call("GET", path, nullptr, world.as_agent());
+    const auto question = wire::from_json<protocol::DesiredState>(asked.value);
+    EXPECT_EQ(question.workspaces.at(0).name, "dev");
+    EXPECT_EQ(question.networks.size(), 1U);
+    const auto body = wire::parse(
+        R"({"steps": [{"kind": "Workspace", "name": "dev", "action": "create_container",
+            "reason": "is not there"}]})");
+    EXPECT_EQ((co_await world.call("POST", path, body, world.as_agent())).status, 204);
+}
+
+Task<> plans(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    const auto documents = wire::parse(kDocuments);
+    auto answer = co_await world.call("POST", "/api/apply?dry_run=true", documents);
+    EXPECT_THAT(answer.text, HasSubstr("the host is not connected"));
+    aio::TaskGroup agent(co_await asio::this_coro::executor);
+    agent.spawn(answer_one_plan(world));
+    for (int i = 0; i < 200 && answer.text.find("not connected") != answer.text.npos; ++i) {
+        co_await aio::sleep(10ms);
+        answer = co_await world.call("POST", "/api/apply?dry_run=true", documents);
+    }
+    co_await agent.join();
+    const auto plans = wire::from_json<protocol::ApplyAnswer>(answer.value).plans.value();
+    EXPECT_EQ(plans.at(0).host, "host-1");
+    EXPECT_EQ(plans.at(0).plan.steps.at(0).action, "create_container");
+    EXPECT_THAT((co_await world.call("GET", "/api/workspaces")).names(), IsEmpty());
+    EXPECT_EQ((co_await world.call("GET", "/api/agent/plans/1", nullptr, world.as_agent())).status,
+              404);
+}
+
+TEST_F(ServerTest, ADryRunTellsWhatTheAgentWouldDo) {
+    play(plans);
+}
+
 Task<> realtime(World& world) {
     co_await world.log_in();
     co_await world.add_host();

@@ -107,9 +107,27 @@ def test_applying_the_same_again_changes_nothing(standalone, engine):
 def test_a_dry_run_changes_nothing(standalone, engine):
     answer = standalone.api.apply(workspace("dev"), dry_run=True)
     assert answer["items"][0]["result"] == "created"
+    [plan] = [p["plan"] for p in answer["plans"]]
+    assert [(s["action"], s["name"]) for s in plan["steps"]] == [("create_container", "dev"), ("start_container", "dev")]
     time.sleep(0.3)
     assert engine.managed_names() == []
     assert standalone.api.status("workspaces", "dev") is None
+
+
+def test_a_dry_run_explains_what_changes_in_place_and_what_replaces(standalone, engine):
+    api = standalone.api
+    api.apply(workspace("dev", resources={"pids": 50}), workspace("bad", privileged=True, running=False))
+    api.wait("workspaces", "dev", "running")
+    before = engine.inspect("dev")["Id"]
+    [host] = api.apply(workspace("dev", resources={"pids": 60}), dry_run=True)["plans"]
+    [step] = host["plan"]["steps"]
+    assert step["action"] == "update_container" and not step["replaces"]
+    assert step["reason"] == "resources/pids: 50 -> 60"
+    assert "allow_privileged" in host["plan"]["obstacles"][0]["text"]
+    [host] = api.apply(workspace("dev", env={"A": "hunter2"}, resources={"pids": 50}), dry_run=True)["plans"]
+    assert all(s["replaces"] for s in host["plan"]["steps"] if s["action"] != "stop_container")
+    assert host["plan"]["steps"][0]["reason"] == "env/A: none -> another value"
+    assert engine.inspect("dev")["Id"] == before
 
 
 def test_the_new_container_failing_brings_the_old_one_back(standalone, engine):

@@ -1,3 +1,5 @@
+#include <charconv>
+
 #include "base/error.h"
 #include "server/api/routes.h"
 #include "wire/json.h"
@@ -42,6 +44,28 @@ Task<> desired_state(Services& services, Call& call) {
     }
 }
 
+std::int64_t plan_id(const Call& call) {
+    const auto& text = call.parameters.at(0);
+    std::int64_t id = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, id);
+    if (error != std::errc() || rest != end) {
+        throw Error(ErrorKind::not_found, "{} is no plan's number", text);
+    }
+    return id;
+}
+
+Task<> plan_question(Services& services, Call& call) {
+    co_await call.answer(200, services.core.plans().question(call.host_id, plan_id(call)));
+}
+
+Task<> plan_answer(Services& services, Call& call) {
+    const auto body = co_await call.body(kMostReports);
+    auto plan = wire::from_json<protocol::HostPlan>(body);
+    services.core.plans().answer(call.host_id, plan_id(call), std::move(plan));
+    co_await call.answer_nothing();
+}
+
 Task<> status(Services& services, Call& call) {
     const auto body = co_await call.body(kMostReports);
     auto request = wire::from_json<protocol::StatusRequest>(body);
@@ -70,6 +94,8 @@ void add_agent_routes(Router& router, Services& services) {
     router.add("POST", "/api/agent/heartbeat", Access::agent, bind(heartbeat));
     router.add("GET", "/api/agent/desired-state", Access::agent, bind(desired_state));
     router.add("POST", "/api/agent/status", Access::agent, bind(status));
+    router.add("GET", "/api/agent/plans/{id}", Access::agent, bind(plan_question));
+    router.add("POST", "/api/agent/plans/{id}", Access::agent, bind(plan_answer));
     router.add("GET", "/api/agent/realtime", Access::agent, bind(realtime));
 }
 

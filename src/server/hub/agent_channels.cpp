@@ -1,5 +1,7 @@
 #include "server/hub/agent_channels.h"
 
+#include <deque>
+
 #include "aio/signal.h"
 #include "aio/task_group.h"
 #include "base/error.h"
@@ -15,6 +17,7 @@ using protocol::Health;
 
 constexpr auto kEchoEvery = 5s;
 constexpr auto kEchoPatience = 12s;
+constexpr std::size_t kMostPlans = 16;
 
 }  // namespace
 
@@ -26,6 +29,7 @@ struct AgentChannels::Channel {
     aio::Signal to_send;
     std::optional<std::int64_t> nudge;
     bool settings = false;
+    std::deque<std::int64_t> plans;
     std::optional<std::int64_t> echo;
     std::optional<std::int64_t> echo_reply;
     std::int64_t last_echo = 0;
@@ -49,6 +53,15 @@ void AgentChannels::settings_changed(const std::string& host_id) {
     const auto found = channels_.find(host_id);
     if (found == channels_.end()) return;
     found->second->settings = true;
+    found->second->to_send.notify();
+}
+
+void AgentChannels::ask_plan(const std::string& host_id, std::int64_t id) {
+    const auto found = channels_.find(host_id);
+    if (found == channels_.end()) return;
+    auto& plans = found->second->plans;
+    if (plans.size() >= kMostPlans) plans.pop_front();
+    plans.push_back(id);
     found->second->to_send.notify();
 }
 
@@ -116,6 +129,9 @@ Task<> AgentChannels::write(Channel* channel) {
         }
         if (std::exchange(channel->settings, false)) {
             say({.type = ControlType::settings});
+        }
+        for (const auto id : std::exchange(channel->plans, {})) {
+            say({.type = ControlType::plan, .id = id});
         }
         if (channel->echo) {
             say({.type = ControlType::echo, .id = std::exchange(channel->echo, {})});

@@ -1,6 +1,7 @@
 // The agents' realtime connections: what a host is to be told at once goes over them.
 //
-// What waits to be sent is the newest of each sort, so that a slow agent costs a few bytes. An echo
+// What waits to be sent is the newest of each sort (of plans, the newest few), so that a slow agent
+// costs a few bytes. An echo
 // every 5 s goes all the way through the agent's loop and back: a connection that is open but dead
 // is found within 12 s. One thread.
 #pragma once
@@ -26,6 +27,8 @@ class AgentChannels {
     // No-ops when the host is not connected: its poll will tell it.
     void nudge(const std::string& host_id, std::int64_t revision);
     void settings_changed(const std::string& host_id);
+    void ask_plan(const std::string& host_id, std::int64_t id);
+    bool connected(const std::string& host_id) const { return channels_.contains(host_id); }
     // Ends the host's connection.
     void drop(const std::string& host_id);
 

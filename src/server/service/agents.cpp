@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "server/service/auth.h"
+#include "server/service/desired.h"
 #include "wire/json.h"
 
 namespace trailer::server {
@@ -199,37 +200,8 @@ std::optional<std::string> AgentService::desired_state(const std::string& host_i
     const auto& host = core_.state().host(host_id)->record;
     if (revision == host.revision) return std::nullopt;
     protocol::DesiredState desired{.host_id = host.id, .revision = host.revision};
-    const auto common = [](auto& to, const store::Resource& from) {
-        to.id = from.id;
-        to.name = from.name;
-        to.revision = from.revision;
-        to.deleting = from.deleting;
-        to.spec = wire::from_json<std::remove_reference_t<decltype(to.spec)>>(from.spec);
-    };
     for (const auto* entry : core_.state().resources_on(host_id)) {
-        const auto& record = entry->record;
-        switch (record.kind) {
-            case Kind::network:
-                common(desired.networks.emplace_back(), record);
-                break;
-            case Kind::volume:
-                common(desired.volumes.emplace_back(), record);
-                break;
-            case Kind::image: {
-                auto& image = desired.images.emplace_back();
-                common(image, record);
-                image.rebuilds = record.rebuilds;
-                break;
-            }
-            case Kind::workspace: {
-                auto& workspace = desired.workspaces.emplace_back();
-                common(workspace, record);
-                workspace.running = record.running;
-                workspace.restart_before = record.restart_before;
-                workspace.redeploys = record.rebuilds;
-                break;
-            }
-        }
+        add_to(desired, entry->record);
     }
     return wire::to_json_text(desired);
 }

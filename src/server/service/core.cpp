@@ -20,6 +20,7 @@ Core::Core(asio::any_io_executor executor, std::unique_ptr<store::Store> store)
                         update(presence.realtime, health, std::move(reason));
                     });
                 }),
+      plans_(executor, channels_),
       writing_(std::move(executor)) {}
 
 Task<> Core::change(std::function<store::Changes(const State&)> decide) {

@@ -9,6 +9,7 @@
 #include "aio/mutex.h"
 #include "server/hub/agent_channels.h"
 #include "server/hub/event_feed.h"
+#include "server/hub/plan_desk.h"
 #include "server/service/state.h"
 #include "store/store.h"
 
@@ -21,6 +22,7 @@ class Core {
     const State& state() const { return state_; }
     EventFeed& feed() { return feed_; }
     AgentChannels& channels() { return channels_; }
+    PlanDesk& plans() { return plans_; }
     // For what takes long: password hashes.
     aio::BlockingPool& pool() { return pool_; }
     asio::any_io_executor executor() const { return executor_; }
@@ -45,6 +47,7 @@ class Core {
     State state_;
     EventFeed feed_;
     AgentChannels channels_;
+    PlanDesk plans_;
     aio::Mutex writing_;
     aio::BlockingPool pool_{2};
     aio::BlockingPool disk_{1};  // last: its threads are joined before the rest goes

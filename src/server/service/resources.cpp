@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "aio/task_group.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "protocol/validate.h"
 #include "server/service/checks.h"
+#include "server/service/desired.h"
 #include "wire/json.h"
 
 namespace trailer::server {
@@ -18,6 +20,7 @@ using protocol::Document;
 using ResourceState = protocol::State;
 
 constexpr std::size_t kMostDocuments = 10'000;
+constexpr std::chrono::seconds kPlanPatience{5};
 
 ResourceState first_state(Kind kind) {
     switch (kind) {
@@ -104,6 +107,26 @@ class Batch {
             ++changes.put_hosts.back().revision;
         }
         return changes;
+    }
+
+    // What the hosts that it touches would be told, by their ids.
+    std::map<std::string, protocol::DesiredState> desired_states() const {
+        std::map<std::string, protocol::DesiredState> states;
+        std::map<std::string, const store::Resource*> changed;
+        for (const auto& entry : entries_) {
+            changed[entry.resource.id] = &entry.resource;
+            auto& state = states[entry.resource.host_id];
+            state.host_id = entry.resource.host_id;
+            state.revision = state_.host(entry.resource.host_id)->record.revision + 1;
+            if (entry.item.result == ApplyResult::created) add_to(state, entry.resource);
+        }
+        for (auto& [host_id, state] : states) {
+            for (const auto* known : state_.resources_on(host_id)) {
+                const auto found = changed.find(known->record.id);
+                add_to(state, found == changed.end() ? known->record : *found->second);
+            }
+        }
+        return states;
     }
 
     protocol::ApplyAnswer answer() const {
@@ -274,6 +297,7 @@ Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, bool d
         throw InvalidInput("", fmt::format("has more than {} documents", kMostDocuments));
     }
     protocol::ApplyAnswer answer;
+    std::map<std::string, protocol::DesiredState> wanted;
     co_await core_.change([&](const State& state) {
         Batch batch(state);
         for (std::size_t i = 0; i < list->size(); ++i) {
@@ -281,9 +305,31 @@ Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, bool d
         }
         batch.check();
         answer = batch.answer();
-        return dry_run ? store::Changes() : batch.changes();
+        if (!dry_run) return batch.changes();
+        wanted = batch.desired_states();
+        return store::Changes();
     });
+    if (dry_run) answer.plans = co_await ask_hosts(std::move(wanted));
     co_return answer;
+}
+
+Task<std::vector<protocol::PlanOfHost>> ResourceService::ask_hosts(
+    std::map<std::string, protocol::DesiredState> wanted) {
+    std::vector<protocol::PlanOfHost> plans;
+    plans.reserve(wanted.size());
+    aio::TaskGroup asking(core_.executor());
+    for (const auto& [host_id, state] : wanted) {
+        auto& plan = plans.emplace_back();
+        plan.host = core_.state().host(host_id)->record.name;
+        asking.spawn(ask_host(host_id, wire::to_json_text(state), &plan.plan));
+    }
+    co_await asking.join();
+    co_return plans;
+}
+
+Task<> ResourceService::ask_host(std::string host_id, std::string question,
+                                 protocol::HostPlan* plan) {
+    *plan = co_await core_.plans().ask(std::move(host_id), std::move(question), kPlanPatience);
 }
 
 Task<std::string> ResourceService::create(Kind kind, json::value document) {

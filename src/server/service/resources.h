@@ -21,7 +21,7 @@ class ResourceService {
     const ResourceEntry& get(Kind kind, const std::string& id_or_name) const;
 
     // Creates or updates by kind and name. `documents` is the request's JSON; throws InvalidInput
-    // with pointers into it. A dry run changes nothing.
+    // with pointers into it. A dry run changes nothing, and tells what the agents would do.
     Task<protocol::ApplyAnswer> apply(boost::json::value documents, bool dry_run);
     // Throws Error(conflict) when the name is taken. Gives the id.
     Task<std::string> create(Kind kind, boost::json::value document);
@@ -32,6 +32,10 @@ class ResourceService {
     Task<> remove(Kind kind, std::string id_or_name);
 
   private:
+    Task<std::vector<protocol::PlanOfHost>> ask_hosts(
+        std::map<std::string, protocol::DesiredState> wanted);
+    Task<> ask_host(std::string host_id, std::string question, protocol::HostPlan* plan);
+
     Core& core_;
 };
 
