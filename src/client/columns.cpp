@@ -61,6 +61,20 @@ Cell driver_cell(const ResourceView& view, Timestamp) {
     return {member(view.spec, "driver")};
 }
 
+// Why the last plan ran: each reason once.
+Cell last_plan_cell(const ResourceView& view, Timestamp) {
+    const auto* plan = view.observed.if_contains("last_plan");
+    std::string text;
+    if (plan == nullptr || !plan->is_array()) return {text};
+    for (const auto& step : plan->get_array()) {
+        if (!step.is_object()) continue;
+        const auto reason = member(step.get_object(), "reason");
+        if (reason.empty() || text.find(reason) != text.npos) continue;
+        text += (text.empty() ? "" : "; ") + reason;
+    }
+    return {text};
+}
+
 constexpr Column kName{"NAME", false, false, name_cell};
 constexpr Column kHost{"HOST", false, false, host_cell};
 constexpr Column kStatus{"STATUS", false, false, status_cell};
@@ -88,6 +102,7 @@ std::vector<Column> resource_columns(Subject subject) {
                  [](const ResourceView& v, Timestamp) { return Cell{ports_text(v)}; }},
                 kAge,
                 kId,
+                {"LAST PLAN", true, false, last_plan_cell},
                 kMessage};
         case Subject::network:
             return {kName,

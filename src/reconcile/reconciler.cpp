@@ -1,6 +1,7 @@
 #include "reconcile/reconciler.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "aio/backoff.h"
 #include "aio/signal.h"
@@ -29,6 +30,7 @@ constexpr std::size_t kBuilds = 2;
 constexpr auto kProgressEvery = 500ms;
 // A step that is planned again right after it was done: something undoes it, or it has no effect.
 constexpr int kMostRepeats = 3;
+constexpr std::size_t kMostRemembered = 12;
 
 enum class Load { engine, waiting, building };
 
@@ -71,7 +73,9 @@ class Reconciler::Impl {
             const auto found = before.find(each.key);
             if (found == before.end() || found->second != each.revision) failures_.erase(each.key);
         });
-        std::erase_if(reported_, [&](const auto& each) { return !known.contains(each.first); });
+        const auto unknown = [&](const auto& each) { return !known.contains(each.first); };
+        std::erase_if(reported_, unknown);
+        std::erase_if(last_plans_, unknown);
         wake();
     }
 
@@ -256,6 +260,9 @@ class Reconciler::Impl {
         };
         std::erase_if(failures_, done);
         std::erase_if(last_steps_, done);
+        std::erase_if(in_work_, [&](const Key& key) {
+            return !unfinished.contains(key) && !busy_.contains(key);
+        });
     }
 
     void begin_steps(const Plan& planned, aio::TaskGroup& tasks) {
@@ -297,6 +304,7 @@ class Reconciler::Impl {
     Task<> run_step(Step step, std::shared_ptr<const WantedState> wanted) {
         log::info("{} {}: {} ({})", protocol::noun(step.key.kind), step.name,
                   wire::to_text(step.action), step.reason);
+        remember(step);
         Touched touched;
         std::exception_ptr failure;
         try {
@@ -320,6 +328,21 @@ class Reconciler::Impl {
             observer_.forced_pull(step.key.id, touched.forced_pull);
         }
         wake();
+    }
+
+    // The steps since the resource was last as wanted: the plan that runs, or that ran last.
+    void remember(const Step& step) {
+        auto& steps = last_plans_[step.key];
+        if (in_work_.insert(step.key).second) steps.clear();
+        json::object done{{"action", wire::to_text(step.action)},
+                          {"reason", step.reason},
+                          {"at", format_rfc3339(now())}};
+        if (!steps.empty() && steps.back().at("action") == done.at("action") &&
+            steps.back().at("reason") == done.at("reason")) {
+            steps.pop_back();  // tried again
+        }
+        if (steps.size() == kMostRemembered) steps.pop_front();
+        steps.push_back(std::move(done));
     }
 
     void progress(const Key& key, std::string_view line) {
@@ -433,6 +456,11 @@ class Reconciler::Impl {
 
     void send(const Key& key, protocol::StatusReport report) {
         auto& last = reported_[key];
+        if (const auto plan = last_plans_.find(key); plan != last_plans_.end()) {
+            json::array steps;
+            for (const auto& each : plan->second) steps.push_back(each);
+            report.observed["last_plan"] = std::move(steps);
+        }
         if (last) {
             for (auto& message : report.messages) {
                 for (const auto& told : last->messages) {
@@ -493,6 +521,8 @@ class Reconciler::Impl {
         int times = 0;
     };
     std::map<Key, LastStep> last_steps_;
+    std::set<Key> in_work_;  // not as wanted since their last plan began
+    std::map<Key, std::deque<json::object>> last_plans_;
     std::map<Key, std::optional<protocol::StatusReport>> reported_;
     protocol::Condition engine_;
     protocol::Condition reconcile_;

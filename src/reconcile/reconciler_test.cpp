@@ -137,6 +137,31 @@ Task<> unchanged_cycle(World& world) {
     EXPECT_THAT(world.reports, IsEmpty());
 }
 
+Task<> last_plan(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto reasons = [&] {
+        std::vector<std::string> list;
+        const auto* plan = world.report(Kind::workspace, "dev")->observed.if_contains("last_plan");
+        if (plan == nullptr) return list;
+        for (const auto& step : plan->as_array()) {
+            list.emplace_back(step.as_object().at("reason").as_string());
+        }
+        return list;
+    };
+    EXPECT_THAT(reasons(), ElementsAre("is not there", "is to run"));
+    world.desired.workspaces[0].spec.resources.pids = 9;
+    world.change(world.desired.workspaces[0]);
+    co_await world.until([&] { return reasons().size() == 1; }, "the second plan");
+    EXPECT_THAT(reasons(), ElementsAre("resources/pids: none -> 9"));
+}
+
+TEST(ReconcilerTest, TellsThePlanThatRanLastAndWhy) {
+    World world;
+    world.play(last_plan(world));
+}
+
 TEST(ReconcilerTest, ACycleWithoutChangeCallsTheEngineNotOnce) {
     World world;
     world.play(unchanged_cycle(world));
