@@ -270,6 +270,106 @@ def many(installation, arguments):
     return {"workspaces": count, **compare(installation, [f"w{i:02}" for i in range(count)], 4, 1 if arguments.quick else 3)}
 
 
+def compose_file(directory, names):
+    """The same as `documents`, in docker-compose's words."""
+    services = {name: {
+        "image": BUSYBOX, "container_name": name, "command": COMMAND, "environment": {"A": "1"},
+        "volumes": [f"{name}-vol:/data"], "networks": {f"{name}-net": {"aliases": [name]}}, "mem_limit": 67108864,
+        "cpus": 0.5, "pids_limit": 64, "restart": "unless-stopped"} for name in names}
+    file = directory / "compose.json"  # JSON is YAML
+    file.write_text(json.dumps({"version": "2.4", "services": services, "networks": {f"{n}-net": {} for n in names},
+                                "volumes": {f"{n}-vol": {} for n in names}}))
+    return file
+
+
+def up_and_down(installation, names, width):
+    """Seconds from nothing to running and back, by Trailer, by the engine's API and by docker-compose."""
+    api, engine = installation.api, installation.engine
+    events = Events(api)
+    everything = [(document["kind"].lower(), document["name"]) for name in names for document in documents(name)]
+    took = {}
+    began = time.monotonic()
+    api.apply(*[document for name in names for document in documents(name)])
+    events.wait([("workspace", name) for name in names], "running")
+    took["trailer up"] = time.monotonic() - began
+    began = time.monotonic()
+    for kind, name in sorted(everything, reverse=True):  # workspaces first
+        api.call("DELETE", f"/api/{kind}s/{name}")
+    events.wait(everything, "gone")
+    took["trailer down"] = time.monotonic() - began
+    events.close()
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
+        began = time.monotonic()
+        list(pool.map(lambda name: direct_up(engine, name), names))
+        took["engine up"] = time.monotonic() - began
+        began = time.monotonic()
+        list(pool.map(lambda name: direct_down(engine, name), names))
+        took["engine down"] = time.monotonic() - began
+    compose = ["docker-compose", "-H", engine.address, "-p", "bench", "-f", str(compose_file(installation.directory, names))]
+    for verb, arguments in (("up", ["up", "-d"]), ("down", ["down", "-v"])):
+        began = time.monotonic()
+        subprocess.run(compose + arguments, check=True, capture_output=True, timeout=300)
+        took[f"compose {verb}"] = time.monotonic() - began
+    return took
+
+
+def reconcile(installation, arguments):
+    """Workspaces with a network and a volume each, up and down: Trailer, the engine's API, docker-compose; then idle."""
+    found = {}
+    for count in (8,) if arguments.quick else (25, 50):
+        names = [f"r{i:02}" for i in range(count)]
+        rounds = [up_and_down(installation, names, 4) for _ in range(1 if arguments.quick else 3)]
+        medians = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+        found[f"{count} workspaces"] = {f"{key} s": round(value, 2) for key, value in medians.items()} | {
+            f"{verb}: trailer / {other}": round(medians[f"trailer {verb}"] / medians[f"{other} {verb}"], 2)
+            for verb in ("up", "down") for other in ("engine", "compose")}
+    found["idle"] = idle(installation, 50 if arguments.quick else 200)
+    return found
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle(installation, count):
+    """What a cycle without a change costs, and one change among many."""
+    api, engine = installation.api, installation.engine
+    names = [f"i{i:03}" for i in range(count)]
+    events = Events(api)
+    api.apply(*[{"kind": "Workspace", "name": name, "spec": {"image": BUSYBOX, "command": COMMAND, "resources": {"pids": 64}}}
+                for name in names])
+    events.wait([("workspace", name) for name in names], "running", 300)
+    api.call("PATCH", "/api/hosts/bench", {"settings": {"reconcile_interval_ms": 100}})
+    time.sleep(1)
+    before = cpu_seconds(installation.agent.pid)
+    time.sleep(10)
+    cycles = 100
+    found = {"workspaces": count,
+             "cpu_ms_per_unchanged_cycle": round((cpu_seconds(installation.agent.pid) - before) * 1000 / cycles, 2)}
+    ours, engines = [], []
+    for turn in range(12):
+        name, pids = names[turn], 70 + turn
+        began = time.monotonic()
+        api.call("PATCH", f"/api/workspaces/{name}", {"spec": {"resources": {"pids": pids}}})
+        while engine.inspect(name)["HostConfig"]["PidsLimit"] != pids:
+            pass
+        ours.append((time.monotonic() - began) * 1000)
+        name = names[turn + 12]
+        began = time.monotonic()
+        engine.call("POST", f"/containers/{name}/update", {"PidsLimit": pids})
+        while engine.inspect(name)["HostConfig"]["PidsLimit"] != pids:
+            pass
+        engines.append((time.monotonic() - began) * 1000)
+    found["one change: trailer"] = milliseconds(ours)
+    found["one change: engine"] = milliseconds(engines)
+    for name in names:
+        api.call("DELETE", f"/api/workspaces/{name}")
+    events.wait([("workspace", name) for name in names], "gone", 300)
+    events.close()
+    return found
+
+
 def wrk(url, token, seconds):
     done = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}s", "--latency", "-H", f"Authorization: Bearer {token}", url],
                           capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
@@ -306,7 +406,8 @@ def list_(installation, arguments):
 # What the issue aims at: figure -> (path into its result, at most).
 AIMS = {"size": (("agent_idle_rss_bytes",), 12_000_000), "start": (("median_ms",), 60),
         "apply": (("ratio_of_medians",), 1.25)}
-FIGURES = {"size": size, "start": start, "apply": apply, "many": many, "list": list_}
+FIGURES = {"size": size, "start": start, "apply": apply, "many": many,
+           "reconcile": reconcile, "list": list_}
 
 
 def show(value, indent="  "):

@@ -356,6 +356,10 @@ Task<> deletes(World& world) {
     co_await world.until_status("dev", State::deleted);
     co_await world.until_status("lab", State::deleted, Kind::network);
     EXPECT_THAT(world.engine.container_names(), ElementsAre("agent"));
+    // Found by bench/run: a network waited "in vain" for the workspace that was going with it.
+    for (const auto& report : world.reports) {
+        EXPECT_NE(report.status, State::error) << wire::to_json_text(report.messages);
+    }
 }
 
 TEST(ReconcilerTest, WhatIsDeletedIsToldSo) {

@@ -353,6 +353,8 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     container.limits = limits_of(spec.resources);
     container.restart = spec.restart;
     container.health_check = spec.health_check;
+    // What is to go needs nothing any more.
+    if (wanted.deleting) wanted.fault.clear();
     wanted.fixed = fixed_part(desired, container.image);
     const auto text = json::serialize(wanted.fixed);
     wanted.hash = hash_of(text);
