@@ -26,7 +26,8 @@ void add_connection(CLI::App& command, ConnectionFlags& flags) {
 }
 
 std::string fault_of_format(const std::string& text, const std::string& allowed) {
-    if (("|" + allowed + "|").find("|" + text + "|") != std::string::npos) return {};
+    const bool one_word = text.find('|') == std::string::npos;
+    if (one_word && ("|" + allowed + "|").find("|" + text + "|") != std::string::npos) return {};
     return fmt::format("expected one of {}, got \"{}\"", allowed, text);
 }
 

@@ -139,7 +139,12 @@ _trailer() {{
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -"$files" -- "$current")
     else
-        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+        # Not compgen -W: it would run a $(command) that stands in a name.
+        local -a list=()
+        IFS=$' \t\n' read -r -d '' -a list <<<"$words"
+        for word in "${{list[@]}}"; do
+            if [[ $word == "$current"* ]]; then COMPREPLY+=("$word"); fi
+        done
     fi
 }}
 complete -F _trailer trailer

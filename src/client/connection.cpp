@@ -1,5 +1,7 @@
 #include "client/connection.h"
 
+#include <sys/stat.h>
+
 #include <boost/json.hpp>
 
 #include "base/error.h"
@@ -49,7 +51,20 @@ std::string trimmed(std::string text) {
     return text;
 }
 
+// A pipe (<(pass show trailer)) has no mode that matters.
+void refuse_shared(const std::filesystem::path& file) {
+    struct stat status{};
+    if (::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    const auto mode = status.st_mode & 07777U;
+    if ((mode & 077U) != 0) {
+        throw Error(ErrorKind::invalid,
+                    "{} has mode {:04o}: others may use the token in it; chmod 600 {}",
+                    file.string(), mode, file.string());
+    }
+}
+
 std::string read_token(const std::string& file) {
+    refuse_shared(file);
     auto token = trimmed(read_file(file));
     const auto printable = [](char c) { return c > 0x20 && c < 0x7F; };
     if (token.empty() || !std::ranges::all_of(token, printable)) {
@@ -66,6 +81,7 @@ std::filesystem::path credentials_file() {
 }
 
 std::optional<Target> load_target(const std::filesystem::path& file) {
+    refuse_shared(file);
     std::string text;
     try {
         text = read_file(file);
@@ -80,14 +96,23 @@ std::optional<Target> load_target(const std::filesystem::path& file) {
         net::Endpoint::parse(saved.server);
         return Target{std::move(saved.server), std::move(saved.token)};
     } catch (const InvalidInput& e) {
-        throw Error(ErrorKind::invalid, "{}: {}; `trailer login` writes it anew", file.string(),
-                    e.what());
+        throw Error(ErrorKind::invalid, "{}: {}; `trailer login --server URL` writes it anew",
+                    file.string(), e.what());
     }
 }
 
 void save_target(const std::filesystem::path& file, const Target& target) {
     write_file_atomically(file, wire::to_yaml(wire::to_json(Saved{target.server, target.token})),
                           0600);
+}
+
+Target login_target(const std::filesystem::path& file, const std::optional<std::string>& server) {
+    if (server) {
+        check_server(*server);
+        return {.server = *server};
+    }
+    const auto saved = load_target(file);
+    return {.server = saved ? saved->server : kDefaultServer};
 }
 
 Target resolve_target(const std::filesystem::path& file, const ConnectionFlags& flags) {

@@ -41,14 +41,13 @@ std::string password_of(const LoginFlags& flags, const std::string& username,
 
 int login(const LoginFlags& flags) {
     const auto file = credentials_file();
-    auto target = resolve_target(file, flags.connection);
+    // A token from before, which may have expired, must not stand in the way.
+    auto target = login_target(file, flags.connection.server);
     auto username = flags.username;
     if (username.empty() && can_ask()) username = ask_line("Username: ");
     if (username.empty()) throw UsageError("--username is required");
 
     const protocol::LoginRequest request{username, password_of(flags, username, target.server)};
-    // A token from before, which may have expired, must not stand in the way.
-    target.token.clear();
     Api api(target);
     protocol::LoginAnswer answer;
     try {

@@ -9,6 +9,19 @@ namespace {
 constexpr std::array<std::string_view, 10> kSpinner{"⠋", "⠙", "⠹", "⠸", "⠼",
                                                     "⠴", "⠦", "⠧", "⠇", "⠏"};
 
+constexpr std::size_t kStatusWidth = 18;  // "deployment_pending"
+
+std::size_t width_of_longest(const std::vector<std::string>& titles) {
+    std::size_t width = 0;
+    for (const auto& title : titles) width = std::max(width, width_of(title));
+    return width;
+}
+
+// Of a line without its message: mark, title, status and time.
+std::size_t width_of_line(std::size_t title_width, std::size_t status_width) {
+    return 2 + title_width + 2 + std::max(status_width, kStatusWidth) + 2 + 7;
+}
+
 std::string_view mark_of(const Progress::Line& line, std::size_t frame) {
     if (!line.ended) return kSpinner.at(frame % kSpinner.size());
     return line.style == Style::bad ? "✗" : "✓";
@@ -19,13 +32,13 @@ std::string_view mark_of(const Progress::Line& line, std::size_t frame) {
 Progress::Progress(std::FILE* stream, std::vector<std::string> titles)
     : stream_(stream),
       palette_(palette_for(stream)),
-      // More lines than the screen has can't be drawn in place.
+      // More lines than the screen has can't be drawn in place, nor can lines that wrap.
       live_(palette_for(stream).enabled() &&
-            titles.size() + 2 <= static_cast<std::size_t>(rows_of(stream))) {
-    for (auto& title : titles) {
-        title_width_ = std::max(title_width_, width_of(title));
-        entries_.push_back({.title = std::move(title)});
-    }
+            titles.size() + 2 <= static_cast<std::size_t>(rows_of(stream)) &&
+            width_of_line(width_of_longest(titles), 0) <=
+                static_cast<std::size_t>(columns_of(stream))),
+      title_width_(width_of_longest(titles)) {
+    for (auto& title : titles) entries_.push_back({.title = std::move(title)});
 }
 
 void Progress::update(std::size_t index, Line line) {
@@ -69,12 +82,12 @@ std::string Progress::text_of(const Entry& entry) const {
     const auto clock = fmt::format("{:.1f}s", seconds);
     const auto status = line.status.empty() ? std::string_view("waiting") : line.status;
     const auto columns = static_cast<std::size_t>(columns_of(stream_));
-    // Mark, title, status and time; what is left of the line holds the message.
-    const auto taken = 2 + title_width_ + 2 + std::max<std::size_t>(width_of(status), 18) + 2 + 7;
+    // What is left of the line holds the message.
+    const auto taken = width_of_line(title_width_, width_of(status));
     auto text = fmt::format(
         "{} {}{}  {}{}  {:>6}", palette_.paint(line.style, mark_of(line, frame_)), entry.title,
         std::string(title_width_ - width_of(entry.title), ' '), palette_.paint(line.style, status),
-        std::string(18 - std::min<std::size_t>(width_of(status), 18), ' '), clock);
+        std::string(kStatusWidth - std::min(width_of(status), kStatusWidth), ' '), clock);
     if (!line.message.empty() && columns > taken + 4) {
         text +=
             "  " + palette_.paint(Style::dim, shorten(one_line(line.message), columns - taken - 3));

@@ -43,7 +43,7 @@ class Progress {
     Palette palette_;
     bool live_;
     std::vector<Entry> entries_;
-    std::size_t title_width_ = 0;
+    std::size_t title_width_;
     std::size_t drawn_ = 0;  // lines on the screen that the next drawing replaces
     std::size_t frame_ = 0;
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

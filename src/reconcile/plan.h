@@ -67,6 +67,10 @@ struct Change {
 };
 std::string to_string(const Change& change);  // "image: a -> b"
 
+// What a container gets between its stop signal and SIGKILL where nothing else is asked for: the
+// engines' own default.
+inline constexpr std::chrono::milliseconds kGrace{10'000};
+
 struct Step {
     Action action{};
     Key key;                         // the resource that it is for
@@ -84,7 +88,7 @@ struct Step {
     bool running = true;                 // what is wanted of the container
     bool may_pull = false;               // create_container: the image, when it is not here
     bool pull_first = false;             // create_container: the image, though it is here
-    std::chrono::milliseconds grace{10'000};  // stop_container, restart_container
+    std::chrono::milliseconds grace = kGrace;  // stop_container, restart_container
 };
 
 struct Plan {

@@ -142,7 +142,7 @@ class Planner {
 
     // Gracefully: it is stopped first.
     Index remove_container(const Key& key, const Container& container, const std::string& reason,
-                           Chain chain, std::chrono::milliseconds grace = Step().grace) {
+                           Chain chain, std::chrono::milliseconds grace = kGrace) {
         if (is_running(container)) {
             const auto index =
                 follow(chain, Action::stop_container, key, container.name, container.id, reason);
