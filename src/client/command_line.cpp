@@ -230,7 +230,10 @@ void add_help(CLI::App& app, Chosen& chosen) {
             if (found.empty() && !verb->empty()) {
                 throw UsageError(fmt::format("there is no command \"{}\"", *verb));
             }
-            print(stdout, found.empty() ? app.help() : found.front()->help());
+            // app.help() would explain the command that was read, which is this one.
+            print(stdout, found.empty() ? app.get_formatter()->make_help(&app, app.get_name(),
+                                                                         CLI::AppFormatMode::Normal)
+                                        : found.front()->help(app.get_name()));
             return kDone;
         };
     });
@@ -308,6 +311,7 @@ int run_command_line(int argc, const char* const* argv,
     CLI::App app("Trailer: development workspaces on many hosts.", "trailer");
     app.set_version_flag("--version", fmt::format("trailer {}", version()));
     app.get_formatter()->column_width(36);
+    app.require_subcommand(0, 1);  // what comes after a verb is its argument, even "start"
     Chosen chosen;
     app.option_defaults()->group("Flags");
     add_writing(app, chosen);

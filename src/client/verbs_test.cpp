@@ -30,7 +30,7 @@ ResourceView workspace(const std::string& name, State status = State::running) {
     view.running = true;
     view.spec["image"] = "debian";
     view.status = status;
-    view.created = now() - std::chrono::seconds(90);
+    view.created = now() - std::chrono::hours(5);
     view.updated = view.created;
     return view;
 }
@@ -62,8 +62,8 @@ TEST_F(GetTest, ListsInColumnsAndSendsTheSavedToken) {
     EXPECT_EQ(done.exit_code, 0) << done.errors;
     EXPECT_EQ(done.output,
               "NAME   HOST    STATUS    IMAGE    PORTS   AGE\n"
-              "dev    gpu-1   running   debian   -       90s\n"
-              "x      gpu-1   error     debian   -       90s\n");
+              "dev    gpu-1   running   debian   -       5h\n"
+              "x      gpu-1   error     debian   -       5h\n");
     EXPECT_EQ(api.last().headers.get("Authorization"), "Bearer secret");
 }
 
@@ -151,8 +151,8 @@ TEST_F(GetTest, AWatchShowsWhatIsThereThenEachChangeUntilItIsRefused) {
     EXPECT_EQ(done.exit_code, 1);
     EXPECT_EQ(done.output,
               "NAME   HOST    STATUS    IMAGE    PORTS   AGE\n"
-              "dev    gpu-1   running   debian   -       90s\n"
-              "dev    gpu-1   stopping   debian   -       90s\n");
+              "dev    gpu-1   running   debian   -       5h\n"
+              "dev    gpu-1   stopping   debian   -       5h\n");
     EXPECT_EQ(api.last().headers.get("Last-Event-ID"), "7");
 }
 
@@ -203,16 +203,32 @@ TEST_F(UsageTest, ASlipOfThePenGetsAHint) {
     EXPECT_THAT(run({"apply"}).errors, HasSubstr("see: trailer apply --help"));
 }
 
-TEST_F(UsageTest, HelpAndVersionEndWith0) {
-    for (const std::vector<std::string>& line :
-         {std::vector<std::string>{"--help"}, {"get", "--help"}, {"help"}, {"help", "get"}}) {
-        const auto done = run(line);
-        EXPECT_EQ(done.exit_code, 0);
-        EXPECT_THAT(done.output, HasSubstr("get"));
+TEST_F(UsageTest, HelpExplainsTheCommandThatIsAskedFor) {
+    for (const std::string flag : {"--help", "-h"}) {
+        EXPECT_THAT(run({"get", flag}).output, HasSubstr("--watch"));
+        EXPECT_EQ(run({flag}).output, run({"help"}).output);
     }
+    const auto overview = run({"help"});
+    EXPECT_EQ(overview.exit_code, 0) << overview.errors;
+    EXPECT_THAT(overview.output, AllOf(HasSubstr("apply"), HasSubstr("completion")));
+    const auto one = run({"help", "get"});
+    EXPECT_EQ(one.exit_code, 0) << one.errors;
+    EXPECT_EQ(one.output, run({"get", "--help"}).output);
+}
+
+TEST_F(UsageTest, AResourceMayHaveTheNameOfACommand) {
+    log_in();
+    api.on("DELETE /api/workspaces/start", {204, ""});
+    api.on("POST /api/workspaces/get/stop", "{}");
+    EXPECT_EQ(run({"delete", "workspace", "start"}).output, "workspace/start deleted\n");
+    EXPECT_EQ(run({"stop", "get"}).output, "workspace/get is to stop\n");
+}
+
+TEST_F(UsageTest, TheVersionIsToldInEachForm) {
     EXPECT_THAT(run({"--version"}).output, StartsWith("trailer "));
     const auto facts = wire::parse(run({"version", "-o", "json"}).output);
-    EXPECT_EQ(facts.at("version").as_string() + "\n", run({"version", "-o", "name"}).output);
+    EXPECT_EQ(run({"version", "-o", "name"}).output,
+              std::string(facts.at("version").as_string()) + "\n");
 }
 
 class ApplyTest : public VerbTest {
@@ -283,8 +299,8 @@ TEST_F(ApplyTest, ADryRunShowsThePlanAndWaitsForNothing) {
     answer.items.push_back({Kind::workspace, "dev", "", ApplyResult::created, {}});
     protocol::PlanOfHost host{.host = "gpu-1"};
     host.plan.steps.push_back(
-        {.action = "create_container", .name = "dev", .reason = "is not there"});
-    host.plan.steps.push_back({.action = "remove_container", .name = "old", .reason = "extra"});
+        {.name = "dev", .action = "create_container", .reason = "is not there"});
+    host.plan.steps.push_back({.name = "old", .action = "remove_container", .reason = "extra"});
     answer.plans = {host, {.host = "gpu-2"}};
     api.on("POST /api/apply?dry_run=true", wire::to_json_text(answer));
     const auto done = run({"apply", "-f", "-", "--dry-run", "--wait"}, dev_);
@@ -406,6 +422,39 @@ TEST_F(PowerTest, AWaitThatRunsOutOfTimeEndsWith1) {
     EXPECT_EQ(done.exit_code, 1);
     EXPECT_THAT(done.errors, HasSubstr("workspace/dev: still starting after 1 s; it goes on: "
                                        "trailer get workspaces dev -w"));
+}
+
+TEST_F(PowerTest, AWaitOutlivesABrokenConnectionAndLooksAnewAfterAReset) {
+    api.on("POST /api/workspaces/dev/start", "{}");
+    api.on("GET /api/workspaces/dev", wire::to_json_text(workspace("dev", State::starting)));
+    api.on("GET /api/workspaces/dev", wire::to_json_text(workspace("dev")));
+    api.on("GET /api/events", {200, "id: 3\ndata: x\n\n", "text/event-stream"});
+    api.refuse("GET /api/events", 503, "starting");
+    api.on("GET /api/events", {200, "event: reset\n\n", "text/event-stream", true});
+    const auto done = run({"start", "dev", "--wait", "--timeout", "30"});
+    EXPECT_EQ(done.exit_code, 0) << done.errors;
+    EXPECT_EQ(done.errors,
+              "workspace/dev: starting\n"
+              "connection lost, trying again: the server ended the stream of events\n"
+              "workspace/dev: running\n");
+    EXPECT_THAT(api.calls(), ElementsAre("POST /api/workspaces/dev/start", "GET /api/events",
+                                         "GET /api/workspaces/dev", "GET /api/events",
+                                         "GET /api/events", "GET /api/workspaces/dev"));
+}
+
+TEST_F(PowerTest, AWaitForAStopEndsWhereItIsStopped) {
+    auto stopped = workspace("dev", State::stopped);
+    stopped.running = false;
+    auto running = workspace("dev");
+    running.running = false;
+    api.on("POST /api/workspaces/dev/stop", "{}");
+    api.on("GET /api/workspaces/dev", wire::to_json_text(running));
+    stopped.updated = running.updated + std::chrono::seconds(1);
+    api.say({{.kind = "Host", .name = "dev", .resource = boost::json::object()},
+             {.kind = "Workspace", .name = "dev", .resource = wire::to_json(stopped)}});
+    const auto done = run({"stop", "dev", "--wait"});
+    EXPECT_EQ(done.exit_code, 0);
+    EXPECT_EQ(done.errors, "workspace/dev: running\nworkspace/dev: stopped\n");
 }
 
 TEST_F(PowerTest, AHostWithTwoKeysIsApprovedOnlyByTheOneThatIsMeant) {
