@@ -30,6 +30,7 @@ constexpr std::size_t kBuilds = 2;
 constexpr auto kProgressEvery = 500ms;
 // A step that is planned again right after it was done: something undoes it, or it has no effect.
 constexpr int kMostRepeats = 3;
+constexpr auto kSoon = 700ms;  // less than the shortest wait, so that a try after it counts anew
 constexpr std::size_t kMostRemembered = 12;
 
 enum class Load { engine, waiting, building };
@@ -76,6 +77,7 @@ class Reconciler::Impl {
         const auto unknown = [&](const auto& each) { return !known.contains(each.first); };
         std::erase_if(reported_, unknown);
         std::erase_if(last_plans_, unknown);
+        std::erase_if(last_steps_, unknown);
         wake();
     }
 
@@ -259,7 +261,6 @@ class Reconciler::Impl {
             return !unfinished.contains(each.first) && !busy_.contains(each.first);
         };
         std::erase_if(failures_, done);
-        std::erase_if(last_steps_, done);
         std::erase_if(in_work_, [&](const Key& key) {
             return !unfinished.contains(key) && !busy_.contains(key);
         });
@@ -284,14 +285,15 @@ class Reconciler::Impl {
         }
     }
 
-    // Notes that the step is begun. True when it has been again and again: it must wait.
+    // Notes that the step is begun. True when it has been again and again, soon after one another:
+    // it must wait.
     bool goes_round(const Step& step) {
         auto& last = last_steps_[step.key];
         const auto name = fmt::format("{} {} {} {}", wire::to_text(step.action), step.object,
                                       step.attachment.network, step.reason);
-        const auto failure = failures_.find(step.key);
-        const bool waited = failure != failures_.end();
-        if (last.name != name || waited) last = {.name = name};
+        const auto time = Clock::now();
+        if (last.name != name || time - last.at > kSoon) last = {.name = name};
+        last.at = time;
         if (++last.times <= kMostRepeats) return false;
         last = {};
         fail(step, fmt::format("{} ({}) was done {} times and did not last: does someone else "
@@ -519,6 +521,7 @@ class Reconciler::Impl {
     struct LastStep {
         std::string name;
         int times = 0;
+        Clock::time_point at{};
     };
     std::map<Key, LastStep> last_steps_;
     std::set<Key> in_work_;  // not as wanted since their last plan began

@@ -326,6 +326,27 @@ TEST(ReconcilerTest, ExplainsWhatItWouldDoAndDoesNothing) {
     world.play(explains(world));
 }
 
+Task<> undone(World& world) {
+    add_workspace(world.desired, "dev").spec.resources.pids = 5;
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto undo = [&] {
+        const auto* container = world.engine.container("dev");
+        if (container->limits.pids == 5) world.engine.set_limits("dev", {});
+        return world.status("dev") == State::error;
+    };
+    world.engine.forget_calls();
+    co_await world.until(undo, "the word that someone undoes it");
+    EXPECT_THAT(world.messages("dev"), HasSubstr("does someone else change it too?"));
+    EXPECT_EQ(world.engine.count("update_container"), 3U);
+    co_await world.until_status("dev", State::running);  // once that one gives up
+}
+
+TEST(ReconcilerTest, WhatSomeoneUndoesAgainAndAgainWaits) {
+    World world;
+    world.play(undone(world));
+}
+
 Task<> image_fails(World& world) {
     add_image(world.desired, "tools").spec.dockerfile = "FROM image:1\nRUN exit 7\n";
     add_workspace(world.desired, "dev").spec.image = "tools";

@@ -88,6 +88,7 @@ def test_a_bad_document_is_told_with_its_file_line_and_column(standalone, tmp_pa
 def test_watch_shows_changes_as_they_come(standalone, tmp_path):
     token = tmp_path / "token"
     token.write_text(standalone.api.token)
+    token.chmod(0o600)
     output = tmp_path / "watch.out"
     with output.open("w") as file:
         watch = subprocess.Popen([TRAILER, "get", "workspaces", "-w", "--server", standalone.url, "--token-file", token],
