@@ -16,14 +16,23 @@ TRAILER = os.environ.get("TRAILER", str(ROOT / "build/dev/trailer"))
 BUSYBOX = "trailer.dev/busybox:1"
 
 
+class NotThere(AssertionError):
+    """The engine has no object of that name, at this moment."""
+
+
 def wait_until(condition, what, timeout=30.0, every=0.05):
-    """Calls `condition` until it gives something true, which is returned."""
+    """Calls `condition` until it gives something true, which is returned. A container that is being replaced has no
+    name between two moments: NotThere means not yet."""
     end = time.monotonic() + timeout
     last = None
     while time.monotonic() < end:
-        last = condition()
-        if last:
-            return last
+        try:
+            last = condition()
+        except NotThere as absent:
+            last = absent
+        else:
+            if last:
+                return last
         time.sleep(every)
     raise AssertionError(f"waited {timeout:.0f} s in vain for: {what}; last seen: {last!r}")
 
@@ -63,6 +72,8 @@ class Engine:
         finally:
             connection.close()
         if ok is not None and answer.status not in ok:
+            if answer.status == 404:
+                raise NotThere(f"engine: {method} {path}: 404 {text.decode()}")
             raise AssertionError(f"engine: {method} {path}: {answer.status} {text.decode()}")
         return json.loads(text) if text.startswith((b"{", b"[")) else text
 
