@@ -32,6 +32,8 @@ class VerbTest : public testing::Test {
         if (before != nullptr) config_home_ = before;
         ::setenv("XDG_CONFIG_HOME", directory_.c_str(), 1);
     }
+
+  public:
     ~VerbTest() override {
         if (config_home_) {
             ::setenv("XDG_CONFIG_HOME", config_home_->c_str(), 1);
@@ -41,6 +43,7 @@ class VerbTest : public testing::Test {
         std::filesystem::remove_all(directory_);
     }
 
+  protected:
     void log_in() { save_target(credentials_file(), {api.url(), "secret"}); }
 
     std::string write(const std::string& name, std::string_view text, mode_t mode = 0600) {

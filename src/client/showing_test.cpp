@@ -37,7 +37,7 @@ class Page {
     ~Page() { std::fclose(file_); }
     std::FILE* stream() { return file_; }
     std::string text() {
-        std::rewind(file_);
+        if (std::fseek(file_, 0, SEEK_SET) != 0) return "";
         std::string text(1 << 16, '\0');
         text.resize(std::fread(text.data(), 1, text.size(), file_));
         return text;
@@ -86,6 +86,8 @@ class TerminalTest : public testing::Test {
         ::unsetenv("NO_COLOR");
         ::setenv("TERM", "xterm", 1);
     }
+
+  public:
     ~TerminalTest() override { ::unsetenv("NO_COLOR"); }
 };
 using ProgressTest = TerminalTest;
@@ -328,8 +330,11 @@ class CompletionScriptTest : public testing::Test {
             write_file_atomically(directory_ / name, completion_script(shell, kCommands), 0600);
         }
     }
+
+  public:
     ~CompletionScriptTest() override { std::filesystem::remove_all(directory_); }
 
+  protected:
     void names_are(const std::string& names) {
         write_file_atomically(directory_ / "names", names, 0600);
         write_file_atomically(directory_ / "trailer",
