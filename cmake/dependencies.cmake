@@ -32,6 +32,6 @@ target_compile_definitions(dep_asio INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BO
                            BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_HAS_CO_AWAIT)
 target_link_libraries(dep_asio INTERFACE Boost::headers Threads::Threads)
 
-# Of libarchive only the ustar writer is used, and a static link takes in only that: none of the
-# compression libraries that the shared library drags along.
+# Of libarchive only what reads and writes tar is used, and a static link takes in only that: none of
+# the compression libraries that the shared library drags along.
 trailer_import(archive)

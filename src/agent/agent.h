@@ -24,6 +24,7 @@ std::unique_ptr<runtime::ContainerRuntime> make_runtime(const asio::any_io_execu
 struct AgentOptions {
     config::Config config;
     std::string version;
+    std::filesystem::path log_file;  // this process', for who follows it; empty: none
     // Below are what tests replace.
     RuntimeFactory make_runtime = &agent::make_runtime;
     std::filesystem::path root = "/";  // where /etc, /proc, /sys and /run are looked for

@@ -52,6 +52,7 @@ HostFacts host_facts(const config::Config& config, const std::optional<runtime::
         capabilities.runtime_api_version = engine->api_version;
         capabilities.storage_driver = engine->storage_driver;
         capabilities.cgroup_version = engine->cgroup_version;
+        capabilities.network_drivers = engine->network_drivers;
         if (!engine->kernel.empty()) capabilities.kernel = engine->kernel;
         if (engine->cpus > 0) capabilities.cpus = engine->cpus;
         if (engine->memory_total > 0) capabilities.memory_total = engine->memory_total;

@@ -1,8 +1,10 @@
 #include "agent/life.h"
 
+#include "agent/host_subnets.h"
 #include "agent/identity.h"
 #include "agent/oom.h"
 #include "agent/own_container.h"
+#include "agent/volume_meter.h"
 #include "base/log.h"
 
 namespace trailer::agent {
@@ -15,9 +17,15 @@ using namespace std::chrono_literals;
 constexpr auto kLookAtEngine = 10min;
 
 constexpr auto kProvenSession = 10s;
+// So soon has the first volume of a host its size; how often they are measured is VolumeMeter's.
+constexpr auto kLookForVolumes = 5s;
 
-reconcile::Options reconcile_options(const config::HostBounds& bounds, std::string own_container) {
+reconcile::Options reconcile_options(const config::HostBounds& bounds, std::string own_container,
+                                     std::filesystem::path root) {
     reconcile::Options options;
+    options.bounds.network_pools = bounds.network_pools;
+    options.bounds.network_pool_prefix = static_cast<int>(bounds.network_pool_prefix);
+    options.host_subnets = [root = std::move(root)] { return host_subnets(root); };
     options.bounds.allow_privileged = bounds.allow_privileged;
     options.bounds.allow_host_network = bounds.allow_host_network;
     options.bounds.allowed_bind_roots = bounds.allowed_bind_roots;
@@ -39,6 +47,7 @@ Life::Life(asio::any_io_executor executor, AgentOptions options)
       server_(executor_, options_.config.server_url),
       sender_(executor_, server_, [this] { register_again_.notify(); }),
       realtime_(server_, realtime_handlers()),
+      session_pool_(executor_, server_, [this] { register_again_.notify(); }),
       sampler_(options_.root / "proc", options_.root / "sys"),
       engine_looked_at_(executor_),
       look_at_engine_(executor_),
@@ -59,8 +68,11 @@ Task<> Life::run() {
 Task<> Life::begin(aio::TaskGroup* tasks) {
     auto own_container = co_await find_own_container();
     start_reconciler(std::move(own_container));
+    sessions_ = std::make_unique<sessions::Sessions>(executor_, *runtime_, session_options());
     tasks->spawn(connect());
     tasks->spawn(reconciler_->run());
+    tasks->spawn(sessions_->run());
+    tasks->spawn(measure_volumes());
     tasks->spawn(keep_state());
 }
 
@@ -93,7 +105,9 @@ Task<std::string> Life::find_own_container() {
 }
 
 void Life::start_reconciler(std::string own_container_id) {
-    auto options = reconcile_options(options_.config.bounds, std::move(own_container_id));
+    auto options =
+        reconcile_options(options_.config.bounds, std::move(own_container_id), options_.root);
+    options.disk_used_percent = [this] { return engine_disk_used(); };
     options.conditions_changed = [this] { heartbeat_now_.notify(); };
     reconciler_ = std::make_unique<reconcile::Reconciler>(
         *runtime_, std::move(options),
@@ -104,9 +118,26 @@ void Life::start_reconciler(std::string own_container_id) {
     if (auto desired = state_.load_desired()) {
         log::info("going on from what was last known: revision {}, {} workspaces",
                   desired->revision, desired->workspaces.size());
-        revision_ = desired->revision;
-        reconciler_->set_desired(std::move(*desired));
+        // revision_ stays as it is: the server knows better which of these were in force, and until
+        // it has told, what is to be told of its drift is not repaired.
+        reconciler_->set_desired(std::move(*desired), reconcile::Origin::cache);
     }
+}
+
+sessions::Options Life::session_options() {
+    sessions::Options options;
+    options.find = [this](const std::string& workspace_id) {
+        return reconciler_->place_of(workspace_id);
+    };
+    options.proc = options_.root / "proc";
+    options.log_file = options_.log_file;
+    return options;
+}
+
+std::optional<double> Life::engine_disk_used() const {
+    if (!engine_ || engine_->root_directory.empty()) return std::nullopt;
+    const auto inside = std::filesystem::path(engine_->root_directory).relative_path();
+    return metrics::disk_used_percent(options_.root / inside);
 }
 
 Task<> Life::watch_engine() {
@@ -159,6 +190,18 @@ Task<> Life::keep_state() {
     }
 }
 
+Task<> Life::measure_volumes() {
+    VolumeMeter meter(*runtime_);
+    for (;;) {
+        co_await aio::sleep(kLookForVolumes);
+        if (!record_.settings.metrics.volumes || !reconciler_->wants_volumes()) continue;
+        if (reconciler_->engine().status != protocol::Health::ok || !meter.due()) continue;
+        if (auto sizes = co_await meter.measure()) {
+            reconciler_->set_volume_sizes(std::move(*sizes));
+        }
+    }
+}
+
 Task<> Life::connect() {
     aio::Backoff backoff;
     for (;;) {
@@ -206,6 +249,7 @@ Task<> Life::serve() {
         tasks.spawn(realtime_.run());
         tasks.spawn(sender_.run());
         tasks.spawn(answer_plans());
+        tasks.spawn(session_pool_.run(sessions_.get()));
         tasks.spawn(until_disabled(&tasks));
         co_await tasks.join();
     }

@@ -2,7 +2,9 @@
 //
 //   run ─┬─ reconciler           from what was last known, with or without a server
 //        ├─ watch_engine         what the engine says of itself
+//        ├─ sessions             that outlive their connections
 //        ├─ keep_state           writes what is known, for the next start
+//        ├─ measure_volumes      what the volumes hold, seldom
 //        └─ connect              register, then a session, for ever
 //             └─ session ─┬─ heartbeat
 //                         ├─ until_rejected, until_facts_change: end the session
@@ -10,6 +12,7 @@
 //                              ├─ poll         the desired state
 //                              ├─ realtime
 //                              ├─ answer_plans    what would be done, for a dry run
+//                              ├─ session pool    connections over which people reach workspaces
 //                              └─ status sender
 #pragma once
 
@@ -21,6 +24,7 @@
 #include "agent/capabilities.h"
 #include "agent/realtime.h"
 #include "agent/server_link.h"
+#include "agent/session_pool.h"
 #include "agent/state_directory.h"
 #include "agent/status_sender.h"
 #include "aio/backoff.h"
@@ -45,9 +49,12 @@ class Life {
     // life.cpp: the tree, and what is kept across it
     Task<> begin(aio::TaskGroup* tasks);
     Task<std::string> find_own_container();
+    std::optional<double> engine_disk_used() const;
     void start_reconciler(std::string own_container_id);
+    sessions::Options session_options();
     Task<> watch_engine();
     Task<> keep_state();
+    Task<> measure_volumes();
     Task<> connect();
     Task<> session();
     Task<> serve();
@@ -87,8 +94,10 @@ class Life {
     ServerLink server_;
     StatusSender sender_;
     Realtime realtime_;
+    SessionPool session_pool_;
     metrics::HostSampler sampler_;
     std::unique_ptr<reconcile::Reconciler> reconciler_;
+    std::unique_ptr<sessions::Sessions> sessions_;
 
     HostRecord record_;                    // in force
     std::int64_t revision_ = -1;           // of the desired state in force; -1: none is known

@@ -31,6 +31,7 @@ Task<> Life::heartbeat_once() {
     request.engine = reconciler_->engine();
     request.reconcile = reconciler_->reconcile();
     request.revision = reconciler_->revision_applied();
+    request.upkeep = reconciler_->upkeep();
     if (record_.settings.metrics.host) {
         try {
             request.metrics.host = sampler_.sample();
@@ -97,7 +98,12 @@ Task<> Life::answer_plan(std::int64_t id) {
 
 Realtime::Handlers Life::realtime_handlers() {
     Realtime::Handlers handlers;
-    handlers.opened = [this] { poll_now_.notify(); };
+    handlers.opened = [this] {
+        poll_now_.notify();
+        session_pool_.set_online(true);
+    };
+    handlers.closed = [this] { session_pool_.set_online(false); };
+    handlers.session_asked = [this] { session_pool_.want_more(); };
     handlers.nudged = [this](std::int64_t revision) {
         if (revision != revision_) poll_now_.notify();
     };

@@ -14,6 +14,10 @@ namespace {
 // A connection that lasted this long was a good one: the next failure waits from the start again.
 constexpr std::chrono::seconds kProven{5};
 
+// A session waits a minute for its connection: a server that is back must be found well before.
+// With full jitter ten thousand agents come at two thousand a second.
+constexpr std::chrono::seconds kLongestWait{10};
+
 }  // namespace
 
 Realtime::Realtime(ServerLink& server, Handlers handlers)
@@ -22,12 +26,13 @@ Realtime::Realtime(ServerLink& server, Handlers handlers)
 }
 
 Task<> Realtime::run() {
-    aio::Backoff backoff;
+    aio::Backoff backoff(std::chrono::milliseconds{250}, kLongestWait);
     for (;;) {
         const auto begun = std::chrono::steady_clock::now();
         try {
             co_await serve_one_connection();
         } catch (const std::exception& e) {
+            handlers_.closed();
             if (aio::is_cancellation(e)) {
                 protocol::update(condition_, Health::unknown, "closed");
                 throw;
@@ -75,6 +80,9 @@ Task<> Realtime::handle(net::WebSocket& socket, std::string text) {
             break;
         case ControlType::plan:
             if (message.id) handlers_.plan_asked(*message.id);
+            break;
+        case ControlType::session:
+            handlers_.session_asked();
             break;
         case ControlType::echo: {
             ControlMessage reply;

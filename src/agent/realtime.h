@@ -17,6 +17,8 @@ class Realtime {
         std::function<void(std::int64_t revision)> nudged;
         std::function<void()> settings_changed;
         std::function<void(std::int64_t id)> plan_asked;
+        std::function<void()> session_asked = [] {};
+        std::function<void()> closed = [] {};
         std::function<void()> unauthenticated;
     };
 

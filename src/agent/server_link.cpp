@@ -1,6 +1,7 @@
 #include "agent/server_link.h"
 
 #include "protocol/api.h"
+#include "protocol/session.h"
 
 namespace trailer::agent {
 namespace {
@@ -17,28 +18,6 @@ net::ClientOptions client_options() {
     options.max_connections = 4;  // heartbeat, poll, status, and one to spare
     options.max_body = kMostBody;
     return options;
-}
-
-ErrorKind kind_of(int status) {
-    switch (status) {
-        case 401:
-            return ErrorKind::unauthenticated;
-        case 403:
-            return ErrorKind::forbidden;
-        case 404:
-            return ErrorKind::not_found;
-        case 409:
-            return ErrorKind::conflict;
-        case 413:
-            return ErrorKind::too_large;
-        case 429:
-            return ErrorKind::rate_limited;
-        default:
-            break;
-    }
-    // 408 and 5xx may pass: a proxy without its server, a server that is starting.
-    if (status == 408 || status >= 500) return ErrorKind::unavailable;
-    return ErrorKind::invalid;
 }
 
 // What the server said in a problem (RFC 9457); empty for anything else, such as a proxy's page.
@@ -99,7 +78,7 @@ Task<net::Response> ServerLink::call(std::string method, std::string target, std
     if (problem.type == protocol::kProblemIdentityConflict) {
         throw RegistrationRefused(Reason::identity_conflict, said(response, problem));
     }
-    throw Error(kind_of(response.status), "{}: {} {}", doing, response.status,
+    throw Error(net::kind_of_status(response.status), "{}: {} {}", doing, response.status,
                 said(response, problem));
 }
 
@@ -157,6 +136,15 @@ Task<std::unique_ptr<net::WebSocket>> ServerLink::realtime() {
     net::Request request{"GET", "/api/agent/realtime", headers(), ""};
     net::WebSocketOptions options;
     options.max_message = 64 << 10;  // control messages have tens of bytes
+    co_return co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit),
+                                         options);
+}
+
+Task<std::unique_ptr<net::WebSocket>> ServerLink::session() {
+    net::Request request{"GET", "/api/agent/session", headers(), ""};
+    net::WebSocketOptions options;
+    options.max_message = 2 * protocol::kMostSessionData;
+    options.write_buffer = protocol::kMostSessionData;
     co_return co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit),
                                          options);
 }

@@ -53,6 +53,8 @@ class ServerLink {
     Task<protocol::DesiredState> plan_question(std::int64_t id);
     Task<> answer_plan(std::int64_t id, protocol::HostPlan plan);
     Task<std::unique_ptr<net::WebSocket>> realtime();
+    // A connection that waits for a session to be opened over it.
+    Task<std::unique_ptr<net::WebSocket>> session();
 
   private:
     Task<net::Response> call(std::string method, std::string target, std::string body,

@@ -114,6 +114,25 @@ TEST(TaskGroup, CancellingTheParentCancelsAndAwaitsTheChildren) {
     run(cancel_the_parent());
 }
 
+Task<> cancel_at_once(TaskGroup& group) {
+    group.cancel();
+    co_return;
+}
+
+Task<> join_of_one_that_cancels_at_once() {
+    int cancelled = 0;
+    TaskGroup group(co_await asio::this_coro::executor);
+    group.spawn(until_cancelled(cancelled));
+    group.spawn(cancel_at_once(group));
+    group.spawn(until_cancelled(cancelled));  // not started any more
+    co_await group.join();
+    EXPECT_EQ(cancelled, 1);
+}
+
+TEST(TaskGroup, AChildMayCancelTheGroupBeforeItFirstSuspends) {
+    run(join_of_one_that_cancels_at_once());
+}
+
 Task<int> seven_after(std::chrono::milliseconds wait) {
     co_await aio::sleep(wait);
     co_return 7;
@@ -266,6 +285,32 @@ Task<> pooled() {
 
 TEST(BlockingPool, RunsElsewhereAndComesBack) {
     run(pooled());
+}
+
+Task<> work_for_a_moment(BlockingPool* pool, int* done) {
+    for (;;) {
+        co_await pool->run([done] {
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+            ++*done;
+        });
+    }
+}
+
+// Reads memory that has gone, were the pool's thread told of the cancellation.
+Task<> cancel_callers_of_a_pool() {
+    for (int i = 0; i < 200; ++i) {
+        BlockingPool pool(1);
+        int done = 0;
+        TaskGroup group(co_await asio::this_coro::executor);
+        group.spawn(work_for_a_moment(&pool, &done));
+        co_await sleep(std::chrono::milliseconds(i % 3));
+        group.cancel();
+        co_await group.join();
+    }
+}
+
+TEST(BlockingPool, ACallersCancellationStaysOutOfThePool) {
+    run(cancel_callers_of_a_pool());
 }
 
 }  // namespace

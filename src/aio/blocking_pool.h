@@ -2,6 +2,7 @@
 // result on its own executor.
 #pragma once
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <optional>
@@ -10,6 +11,14 @@
 #include "aio/task.h"
 
 namespace trailer::aio {
+
+namespace detail {
+// Asio (1.81) hands a cancellation over to the pool's thread, where it may come when what it would
+// cancel has gone.
+inline auto uncancelled() {
+    return asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable);
+}
+}  // namespace detail
 
 class BlockingPool {
   public:
@@ -23,15 +32,15 @@ class BlockingPool {
     BlockingPool& operator=(const BlockingPool&) = delete;
 
     // Runs `work` on a thread of the pool; gives what it returns or throws what it throws, back on
-    // the caller's executor. Work that has begun is not cut short by a cancellation.
+    // the caller's executor. Work is not cut short by a cancellation: the caller's comes after it.
     template <typename Work, typename R = std::invoke_result_t<Work&>>
     Task<R> run(Work work) {
         if constexpr (std::is_void_v<R>) {
             auto body = invoke_void(std::move(work));
-            co_await asio::co_spawn(pool_, std::move(body), asio::use_awaitable);
+            co_await asio::co_spawn(pool_, std::move(body), detail::uncancelled());
         } else {
             auto body = invoke(std::move(work));
-            auto result = co_await asio::co_spawn(pool_, std::move(body), asio::use_awaitable);
+            auto result = co_await asio::co_spawn(pool_, std::move(body), detail::uncancelled());
             co_return std::move(*result);
         }
     }

@@ -22,6 +22,9 @@ void TaskGroup::spawn(Task<> task) {
         asio::bind_cancellation_slot(child->stop.slot(), [this, child](std::exception_ptr error) {
             ended(child, std::move(error));
         }));
+    // It is still in the list: one that ends before it first suspends tells so from the event loop.
+    child->starting = false;
+    if (cancelled_) child->stop.emit(asio::cancellation_type::all);
 }
 
 void TaskGroup::cancel() {
@@ -33,6 +36,9 @@ void TaskGroup::cancel() {
     for (auto* target : targets) {
         for (auto& child : children_) {
             if (&child == target) {
+                // Asio (1.81) lets the end of a child that was cancelled before it first suspended
+                // out of co_spawn as an exception: spawn() cancels it.
+                if (child.starting) break;
                 child.stop.emit(asio::cancellation_type::all);
                 break;
             }

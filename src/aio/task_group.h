@@ -40,6 +40,7 @@ class TaskGroup {
   private:
     struct Child {
         asio::cancellation_signal stop;
+        bool starting = true;  // spawn() has not returned yet
     };
     void ended(std::list<Child>::iterator child, std::exception_ptr error);
 

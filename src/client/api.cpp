@@ -15,6 +15,7 @@ constexpr auto kCallTimeout = 30s;
 constexpr int kPageSize = 1000;             // what the server gives at most
 constexpr std::size_t kMostPages = 10'000;  // a server that never ends its list must not hang us
 constexpr std::size_t kLargestProblem = 1 << 20;
+constexpr std::size_t kLargestFrame = 4 << 20;  // a log's entry may have a megabyte
 
 std::string_view media_type(const net::Response& response) {
     const auto type = response.headers.get("Content-Type");
@@ -83,11 +84,12 @@ Task<json::value> Api::call(std::string method, std::string path, std::optional<
     co_return read_answer(response, target_.server);
 }
 
-Task<std::vector<json::value>> Api::list_all(Subject subject) {
+Task<std::vector<json::value>> Api::list_all(Subject subject, std::string group) {
     std::vector<json::value> items;
     std::string cursor;
     for (std::size_t page = 0; page < kMostPages; ++page) {
         auto path = fmt::format("{}?limit={}", path_of(subject), kPageSize);
+        if (!group.empty()) path += "&group=" + net::percent_encode(group);
         if (!cursor.empty()) path += "&cursor=" + net::percent_encode(cursor);
         auto answer = co_await call("GET", std::move(path));
         auto* object = answer.if_object();
@@ -119,6 +121,26 @@ Task<std::unique_ptr<net::ResponseStream>> Api::open(std::string path, net::Head
         head.body += piece;
     }
     throw_failure(head, target_.server);
+}
+
+Task<std::unique_ptr<net::WebSocket>> Api::websocket(std::string path, std::string subprotocol,
+                                                     aio::Deadline deadline) {
+    auto wanted = request("GET", std::move(path));
+    wanted.headers.set("Sec-WebSocket-Protocol", subprotocol);
+    const net::WebSocketOptions options{.max_message = kLargestFrame, .write_buffer = 64 << 10};
+    std::unique_ptr<net::WebSocket> socket;
+    std::optional<net::Response> refusal;
+    try {
+        socket = co_await client_.websocket(std::move(wanted), deadline, options);
+    } catch (const net::UpgradeRefused& e) {
+        refusal = e.response();
+    }
+    if (refusal) throw_failure(*refusal, target_.server);
+    if (socket->subprotocol() != subprotocol) {
+        throw Error(ErrorKind::internal, "{} does not speak {}: is it an older server?",
+                    target_.server, subprotocol);
+    }
+    co_return socket;
 }
 
 }  // namespace trailer::client

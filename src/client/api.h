@@ -33,17 +33,23 @@ class Api {
         return run(call("POST", path, std::move(body)));
     }
     void remove(const std::string& path) { run(call("DELETE", path)); }
-    // All of them, page by page.
-    std::vector<boost::json::value> list(Subject subject) { return run(list_all(subject)); }
+    // All of them, or those of a group, page by page.
+    std::vector<boost::json::value> list(Subject subject, std::string group = {}) {
+        return run(list_all(subject, std::move(group)));
+    }
     // The answer as it came, whatever its status.
     net::Response fetch(const std::string& path);
 
     // Null where the answer has no body.
     Task<boost::json::value> call(std::string method, std::string path,
                                   std::optional<boost::json::value> body = {});
-    Task<std::vector<boost::json::value>> list_all(Subject subject);
+    Task<std::vector<boost::json::value>> list_all(Subject subject, std::string group = {});
     // An answer of 200, whose body is then read piece by piece.
     Task<std::unique_ptr<net::ResponseStream>> open(std::string path, net::Headers headers);
+
+    // A WebSocket that has agreed on `subprotocol`.
+    Task<std::unique_ptr<net::WebSocket>> websocket(std::string path, std::string subprotocol,
+                                                    aio::Deadline deadline);
 
     asio::any_io_executor executor() { return context_.get_executor(); }
 

@@ -28,6 +28,8 @@ Style style_of(ApplyResult result) {
             return Style::busy;
         case ApplyResult::unchanged:
             return Style::dim;
+        case ApplyResult::deleted:
+            return Style::bad;
     }
     return Style::plain;
 }
@@ -74,14 +76,21 @@ std::string text_of(const protocol::PlanOfHost& host, const Palette& palette) {
         text += fmt::format("  {} {}/{}: {}\n", palette.paint(Style::bad, "!"),
                             protocol::noun(each.kind), one_line(each.name), one_line(each.text));
     }
+    for (const auto& each : plan.leftovers) {
+        text += fmt::format("  {} {} {} belongs to nothing known: removed at {}\n",
+                            palette.paint(Style::dim, "-"), protocol::noun(each.kind),
+                            one_line(each.name), format_rfc3339(each.removal));
+    }
     if (plan.steps.empty() && plan.obstacles.empty()) text += "  nothing to do\n";
     return text;
 }
 
-json::value send(Api& api, const std::vector<SourceDocument>& documents, bool dry_run) {
+json::value send(Api& api, const std::vector<SourceDocument>& documents, const ApplyFlags& flags) {
+    std::string path = "/api/apply";
+    if (flags.dry_run) path += "?dry_run=true";
+    if (flags.prune) path += flags.dry_run ? "&prune=true" : "?prune=true";
     try {
-        return api.post(dry_run ? "/api/apply?dry_run=true" : "/api/apply",
-                        request_body(documents));
+        return api.post(path, request_body(documents));
     } catch (const InvalidInput& e) {
         throw BadDocuments(placed(e.errors(), documents));
     }
@@ -111,18 +120,35 @@ void show(const json::value& answer, const ApplyAnswer& items, const ApplyFlags&
     print(stdout, text);
 }
 
+void tell_warnings(const std::vector<std::string>& warnings) {
+    for (const auto& each : warnings) {
+        print(stderr, fmt::format("trailer: apply: warning: {}\n", one_line(each)));
+    }
+}
+
+void tell_left_over(const ApplyAnswer& answer) {
+    for (const auto& each : answer.left_over) {
+        print(stderr, fmt::format("trailer: apply: {}/{} is in the group, but not in these "
+                                  "documents; --prune deletes it\n",
+                                  protocol::noun(each.kind), one_line(each.name)));
+    }
+}
+
 }  // namespace
 
 int apply(const ApplyFlags& flags) {
-    const auto documents = load_documents(flags.files, std::cin);
+    const auto loaded = load_documents(flags.files, std::cin);
+    tell_warnings(loaded.warnings);
     Api api(resolve_target(credentials_file(), flags.connection));
-    const auto answer = send(api, documents, flags.dry_run);
+    const auto answer = send(api, loaded.documents, flags);
     const auto items = wire::from_json<ApplyAnswer>(answer);
     show(answer, items, flags);
+    tell_left_over(items);
     if (!flags.wait.wait || flags.dry_run) return kDone;
     std::vector<Goal> goals;
     for (const auto& item : items.items) {
-        goals.push_back({.kind = item.kind, .name = item.name, .id = item.id});
+        const auto aim = item.result == ApplyResult::deleted ? Goal::Aim::gone : Goal::Aim::settled;
+        goals.push_back({.kind = item.kind, .name = item.name, .id = item.id, .aim = aim});
     }
     return wait_for(api, std::move(goals), flags.wait.timeout()) ? kDone : kFailed;
 }

@@ -14,9 +14,10 @@ Named parse_named(const std::string& kind, const std::vector<std::string>& names
     }
     const auto subject = parse_subject(word);
     if (!subject) {
-        throw UsageError(fmt::format(
-            "there is no kind \"{}\"; expected hosts, workspaces, networks, volumes or images",
-            word));
+        throw UsageError(
+            fmt::format("there is no kind \"{}\"; expected hosts, groups, workspaces, networks, "
+                        "volumes or images",
+                        word));
     }
     named.subject = *subject;
     for (auto& name : named.names) {

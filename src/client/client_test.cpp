@@ -120,15 +120,15 @@ TEST(DocumentsTest, WhatTheClientCanKnowIsToldBeforeTheServerIsAsked) {
 
 TEST(DocumentsTest, StandardInputAndTwoOfOneName) {
     std::istringstream input("kind: Volume\nname: data\n");
-    const auto documents = load_documents({"-"}, input);
+    const auto documents = load_documents({.files = {"-"}}, input).documents;
     ASSERT_EQ(documents.size(), 1U);
     EXPECT_EQ(documents[0].file, "<stdin>");
     std::istringstream twice("kind: Volume\nname: data\n---\nkind: Volume\nname: data\n");
-    EXPECT_THROW(load_documents({"-"}, twice), BadDocuments);
+    EXPECT_THROW(load_documents({.files = {"-"}}, twice), BadDocuments);
     std::istringstream nothing("# nothing\n");
-    EXPECT_THROW(load_documents({"-"}, nothing), Error);
+    EXPECT_THROW(load_documents({.files = {"-"}}, nothing), Error);
     std::istringstream unused;
-    EXPECT_THROW(load_documents({"/no/such/file.yml"}, unused), Error);
+    EXPECT_THROW(load_documents({.files = {"/no/such/file.yml"}}, unused), Error);
 }
 
 // --- what people see

@@ -10,6 +10,7 @@ namespace trailer::client {
 namespace {
 
 namespace json = boost::json;
+using protocol::GroupView;
 using protocol::Health;
 using protocol::HostState;
 using protocol::HostView;
@@ -22,6 +23,12 @@ struct Column {
     bool wide = false;   // with -o wide only
     bool grows = false;  // changes by itself
     Cell (*cell)(const ResourceView& view, Timestamp now) = nullptr;
+};
+struct GroupColumn {
+    std::string_view title;
+    bool wide = false;
+    bool grows = false;
+    Cell (*cell)(const GroupView& view, Timestamp now) = nullptr;
 };
 struct HostColumn {
     std::string_view title;
@@ -81,12 +88,28 @@ constexpr Column kStatus{"STATUS", false, false, status_cell};
 constexpr Column kAge{"AGE", false, true, age_cell};
 constexpr Column kId{"ID", true, false, id_cell};
 constexpr Column kMessage{"MESSAGE", true, false, message_cell};
+constexpr Column kGroup{"GROUP", true, false,
+                        [](const ResourceView& v, Timestamp) { return Cell{v.group}; }};
 constexpr Column kDriver{"DRIVER", false, false, driver_cell};
 
-// The subnet in force, which the engine picks where the document names none.
-std::string subnet_of(const ResourceView& view) {
-    const auto seen = member(view.observed, "subnet");
-    return seen.empty() ? member(view.spec, "subnet") : seen;
+// The subnets in force, which the host picks where the document names none.
+std::string subnets_of(const ResourceView& view) {
+    std::string text;
+    for (const auto* name : {"subnet", "ipv6_subnet"}) {
+        const auto seen = member(view.observed, name);
+        const auto& subnet = seen.empty() ? member(view.spec, name) : seen;
+        if (!subnet.empty()) text += (text.empty() ? "" : ",") + subnet;
+    }
+    return text;
+}
+
+// Measured now and then; empty until it was, and where the driver does not tell.
+std::string size_text(const ResourceView& view) {
+    const auto* size = view.observed.if_contains("size");
+    if (size == nullptr || !size->is_number()) return {};
+    boost::system::error_code error;
+    const auto bytes = size->to_number<std::int64_t>(error);
+    return error ? std::string() : short_bytes(bytes);
 }
 
 std::vector<Column> resource_columns(Subject subject) {
@@ -101,6 +124,7 @@ std::vector<Column> resource_columns(Subject subject) {
                 {"PORTS", false, false,
                  [](const ResourceView& v, Timestamp) { return Cell{ports_text(v)}; }},
                 kAge,
+                kGroup,
                 kId,
                 {"LAST PLAN", true, false, last_plan_cell},
                 kMessage};
@@ -110,8 +134,9 @@ std::vector<Column> resource_columns(Subject subject) {
                     kStatus,
                     kDriver,
                     {"SUBNET", false, false,
-                     [](const ResourceView& v, Timestamp) { return Cell{subnet_of(v)}; }},
+                     [](const ResourceView& v, Timestamp) { return Cell{subnets_of(v)}; }},
                     kAge,
+                    kGroup,
                     kId,
                     kMessage};
         case Subject::image:
@@ -127,13 +152,24 @@ std::vector<Column> resource_columns(Subject subject) {
                          return Cell{empty_member(v.spec, "dockerfile") ? "pull" : "build"};
                      }},
                     kAge,
+                    kGroup,
                     kId,
                     kMessage};
         case Subject::volume:
+            return {kName,
+                    kHost,
+                    kStatus,
+                    kDriver,
+                    {"SIZE", false, false,
+                     [](const ResourceView& v, Timestamp) { return Cell{size_text(v)}; }},
+                    kAge,
+                    kId,
+                    kMessage};
         case Subject::host:
+        case Subject::group:
             break;
     }
-    return {kName, kHost, kStatus, kDriver, kAge, kId, kMessage};
+    return {kName, kHost, kStatus, kDriver, kAge, kGroup, kId, kMessage};
 }
 
 // Which of the four parts don't work: a host's light is green only where all do.
@@ -180,10 +216,51 @@ std::vector<HostColumn> host_columns() {
              return Cell{total > 0 ? short_bytes(total) : ""};
          }},
         {"PARTS", false, false, parts_cell},
+        {"LEFTOVERS", true, false,
+         [](const HostView& v, Timestamp) {
+             const auto count = v.upkeep.leftovers_count;
+             return Cell{std::to_string(count), count > 0 ? Style::busy : Style::plain};
+         }},
         {"ADDRESS", true, false, [](const HostView& v, Timestamp) { return Cell{v.address}; }},
         {"FINGERPRINT", true, false,
          [](const HostView& v, Timestamp) { return Cell{v.fingerprint}; }},
         {"ID", true, false, [](const HostView& v, Timestamp) { return Cell{v.id, Style::dim}; }},
+    };
+}
+
+// The gravest state gives the colour.
+Cell group_states_cell(const GroupView& group, Timestamp) {
+    Style style = group.states.empty() ? Style::plain : Style::good;
+    for (const auto& [name, count] : group.states) {
+        const auto state = wire::from_text<State>(name);
+        const auto each = state ? style_of(*state) : Style::plain;
+        if (each == Style::bad || style == Style::bad) {
+            style = Style::bad;
+        } else if (each != Style::good) {
+            style = each;
+        }
+    }
+    return {group_states_text(group), style};
+}
+
+Cell joined_cell(const std::vector<std::string>& words) {
+    return {fmt::format("{}", fmt::join(words, ","))};
+}
+
+std::vector<GroupColumn> group_columns() {
+    return {
+        {"NAME", false, false,
+         [](const GroupView& v, Timestamp) { return Cell{v.name, Style::strong}; }},
+        {"HOST", false, false, [](const GroupView& v, Timestamp) { return joined_cell(v.hosts); }},
+        {"WORKSPACES", false, false, group_states_cell},
+        {"NETWORKS", false, false,
+         [](const GroupView& v, Timestamp) { return Cell{std::to_string(v.networks)}; }},
+        {"VOLUMES", false, false,
+         [](const GroupView& v, Timestamp) { return Cell{std::to_string(v.volumes)}; }},
+        {"AGE", false, true,
+         [](const GroupView& v, Timestamp now) { return Cell{short_age(v.created, now)}; }},
+        {"IMAGES", true, false,
+         [](const GroupView& v, Timestamp) { return Cell{std::to_string(v.images)}; }},
     };
 }
 
@@ -202,6 +279,9 @@ Row make_row(Subject subject, const json::value& item, Width width, Timestamp no
     if (subject == Subject::host) {
         return row_of(host_columns(), wire::from_json<HostView>(item), width, now, lasting);
     }
+    if (subject == Subject::group) {
+        return row_of(group_columns(), wire::from_json<GroupView>(item), width, now, lasting);
+    }
     return row_of(resource_columns(subject), wire::from_json<ResourceView>(item), width, now,
                   lasting);
 }
@@ -217,6 +297,8 @@ std::vector<std::string> column_titles(Subject subject, Width width) {
     };
     if (subject == Subject::host) {
         collect(host_columns());
+    } else if (subject == Subject::group) {
+        collect(group_columns());
     } else {
         collect(resource_columns(subject));
     }
@@ -339,6 +421,14 @@ std::string ports_text(const ResourceView& workspace) {
             text += "/" + wire::to_text(port.protocol);
     }
     return text;
+}
+
+std::string group_states_text(const GroupView& group) {
+    std::string text;
+    for (const auto& [state, count] : group.states) {
+        text += fmt::format("{}{} {}", text.empty() ? "" : ",", count, state);
+    }
+    return text.empty() ? "none" : text;
 }
 
 std::string status_text(const HostView& host) {

@@ -35,6 +35,8 @@ std::string short_bytes(std::int64_t bytes);  // "512M", "7.8G"
 std::string main_message(const std::vector<protocol::Message>& messages);
 // "8080->80", "127.0.0.1:8080->80/udp", "80" where nothing is published yet.
 std::string ports_text(const protocol::ResourceView& workspace);
+// "2 running,1 error"; "none" where there is no workspace.
+std::string group_states_text(const protocol::GroupView& group);
 // "online", "offline", "pending_approval"; ",disabled" and ",conflict" behind it.
 std::string status_text(const protocol::HostView& host);
 

@@ -15,7 +15,7 @@ namespace trailer::client {
 namespace {
 
 constexpr std::string_view kKinds =
-    "hosts, workspaces, networks, volumes or images (also ws, net, vol, img)";
+    "hosts, groups, workspaces, networks, volumes or images (also ws, net, vol, img)";
 
 void add_connection(CLI::App& command, ConnectionFlags& flags) {
     command.add_option("--server", flags.server, "The server, for this call alone")
@@ -61,13 +61,26 @@ void add_wait(CLI::App& command, WaitFlags& flags, const std::string& help) {
         });
 }
 
-void add_files(CLI::App& command, std::vector<std::string>& files, bool required) {
+void add_files(CLI::App& command, FileFlags& flags, bool required) {
     command
-        .add_option("-f,--file", files,
-                    "A YAML or JSON file, - for standard input; may be repeated")
+        .add_option("-f,--file", flags.files,
+                    "A YAML or JSON file or a Compose file, - for standard input; may be repeated")
         ->type_name("FILE")
         ->required(required)
         ->allow_extra_args(false);
+    command
+        .add_option("--group", flags.group,
+                    "The group of what names none; of a Compose file, its project's name")
+        ->type_name("NAME");
+    command
+        .add_option("--profile", flags.profiles,
+                    "Take the Compose file's services of this profile too; may be repeated")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    command
+        .add_option("--env-file", flags.env_file,
+                    "Variables for a Compose file; default: the .env beside it")
+        ->type_name("FILE");
 }
 
 // A verb whose flags live as long as its callback. `body` adds them, and returns what runs it.
@@ -85,15 +98,17 @@ CLI::App* add_verb(CLI::App& app, Chosen& chosen, const std::string& name, const
 }
 
 void add_reading(CLI::App& app, Chosen& chosen) {
-    add_verb<GetFlags>(app, chosen, "get", "List resources, or show some by name", get,
-                       [](CLI::App& command, GetFlags& flags) {
-                           command.add_option("KIND", flags.kind, std::string(kKinds))->required();
-                           command.add_option("NAME", flags.names, "Names or ids; none: all");
-                           command.add_flag("-w,--watch", flags.watch,
-                                            "Go on, and show each change as it comes");
-                           add_format(command, flags.format, "table|wide|name|json|yaml");
-                           add_connection(command, flags.connection);
-                       });
+    add_verb<GetFlags>(
+        app, chosen, "get", "List resources, or show some by name", get,
+        [](CLI::App& command, GetFlags& flags) {
+            command.add_option("KIND", flags.kind, std::string(kKinds))->required();
+            command.add_option("NAME", flags.names, "Names or ids; none: all");
+            command.add_option("-g,--group", flags.group, "Only what is in this group")
+                ->type_name("NAME");
+            command.add_flag("-w,--watch", flags.watch, "Go on, and show each change as it comes");
+            add_format(command, flags.format, "table|wide|name|json|yaml");
+            add_connection(command, flags.connection);
+        });
     add_verb<DescribeFlags>(
         app, chosen, "describe", "Show all there is to know of a resource", describe_resources,
         [](CLI::App& command, DescribeFlags& flags) {
@@ -104,20 +119,31 @@ void add_reading(CLI::App& app, Chosen& chosen) {
 }
 
 void add_writing(CLI::App& app, Chosen& chosen) {
-    add_verb<ApplyFlags>(app, chosen, "apply", "Create or update what documents describe", apply,
-                         [](CLI::App& command, ApplyFlags& flags) {
-                             add_files(command, flags.files, true);
-                             command.add_flag("--dry-run", flags.dry_run,
-                                              "Say what would change, and change nothing");
-                             add_wait(command, flags.wait, "Wait until all of it runs, or fails");
-                             add_format(command, flags.format, "table|name|json|yaml");
-                             add_connection(command, flags.connection);
-                         });
+    add_verb<ApplyFlags>(
+        app, chosen, "apply", "Create or update what documents describe", apply,
+        [](CLI::App& command, ApplyFlags& flags) {
+            add_files(command, flags.files, true);
+            command.add_option("--host", flags.files.host, "The host of what names none")
+                ->type_name("NAME");
+            command.add_flag("--dry-run", flags.dry_run,
+                             "Say what would change, and change nothing");
+            command.add_flag("--prune", flags.prune,
+                             "Delete what the group has and the documents have "
+                             "not; volumes stay");
+            command.add_flag("--ignore-unsupported", flags.files.ignore_unsupported,
+                             "Leave out what of a Compose file is not supported");
+            add_wait(command, flags.wait, "Wait until all of it runs, or fails");
+            add_format(command, flags.format, "table|name|json|yaml");
+            add_connection(command, flags.connection);
+        });
     add_verb<DeleteFlags>(app, chosen, "delete", "Delete resources by name, or those of documents",
                           remove, [](CLI::App& command, DeleteFlags& flags) {
                               command.add_option("KIND", flags.kind, std::string(kKinds));
                               command.add_option("NAME", flags.names, "Names or ids");
                               add_files(command, flags.files, false);
+                              command.add_flag("--volumes", flags.volumes,
+                                               "Delete the volumes of a group or a Compose file "
+                                               "too, with all that is in them");
                               add_wait(command, flags.wait, "Wait until all of it is gone");
                               add_connection(command, flags.connection);
                           });
@@ -139,6 +165,111 @@ void add_writing(CLI::App& app, Chosen& chosen) {
                                    ->type_name("KEY");
                                add_connection(command, flags.connection);
                            });
+}
+
+void add_detach_keys(CLI::App& command, std::string& keys) {
+    command
+        .add_option("--detach-keys", keys,
+                    "What leaves it running, on a terminal; default: ctrl-p,ctrl-q")
+        ->type_name("KEYS");
+}
+
+void add_exec(CLI::App& app, Chosen& chosen) {
+    auto* command = app.add_subcommand("exec", "Run a command in a workspace");
+    const auto flags = std::make_shared<ExecFlags>();
+    command->add_option("WORKSPACE", flags->workspace, "Its name or id")->required();
+    command->add_option("COMMAND", flags->command, "After --: the command and its arguments");
+    command->add_flag("-i,--interactive", flags->interactive,
+                      "Read standard input, even if it is a terminal");
+    command->add_flag("-t,--tty", flags->terminal, "Give the command a terminal");
+    command->add_option("-u,--user", flags->user, "Run it as this user")->type_name("USER");
+    command->add_option("-w,--workdir", flags->working_dir, "Run it in this directory")
+        ->type_name("PATH");
+    command->add_option("-e,--env", flags->env, "Set a variable; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    add_detach_keys(*command, flags->detach_keys);
+    add_connection(*command, flags->connection);
+    command->callback([&chosen, flags] {
+        chosen.what = "exec";
+        chosen.run = [&chosen, flags] {
+            auto& words = flags->command;
+            words.insert(words.end(), chosen.after_mark.begin(), chosen.after_mark.end());
+            return exec(*flags);
+        };
+    });
+}
+
+void add_streams(CLI::App& app, Chosen& chosen) {
+    add_exec(app, chosen);
+    add_verb<AttachFlags>(
+        app, chosen, "attach", "Join the terminal of what a workspace runs", attach,
+        [](CLI::App& command, AttachFlags& flags) {
+            command.add_option("WORKSPACE", flags.workspace, "Its name or id")->required();
+            add_detach_keys(command, flags.detach_keys);
+            add_connection(command, flags.connection);
+        });
+    add_verb<LogsFlags>(
+        app, chosen, "logs", "Show what workspaces, or hosts' agents, have written", logs,
+        [](CLI::App& command, LogsFlags& flags) {
+            command.add_option("SUBJECT", flags.subjects, "Workspaces, or host/NAME");
+            command.add_flag("-f,--follow", flags.follow, "Go on, and show what comes");
+            command.add_flag("-t,--timestamps", flags.timestamps, "Begin each line with its time");
+            command.add_option("--tail", flags.tail, "Begin with the last so many lines")
+                ->type_name("LINES")
+                ->check(CLI::NonNegativeNumber);
+            command
+                .add_option("--since", flags.since, "Not what was before: a time, or how long ago")
+                ->type_name("TIME");
+            command
+                .add_option("--until", flags.until, "Not what came after: a time, or how long ago")
+                ->type_name("TIME");
+            command
+                .add_option("-l,--selector", flags.selectors,
+                            "The workspaces with this label; may be repeated")
+                ->type_name("KEY=VALUE")
+                ->allow_extra_args(false);
+            add_connection(command, flags.connection);
+        });
+    add_verb<CopyFlags>(
+        app, chosen, "cp", "Copy files into a workspace, or out of it", copy,
+        [](CLI::App& command, CopyFlags& flags) {
+            command.add_option("SOURCE", flags.source, "A path, or WORKSPACE:PATH")->required();
+            command.add_option("TARGET", flags.target, "A path, or WORKSPACE:PATH")->required();
+            add_connection(command, flags.connection);
+        });
+}
+
+void add_ports(CLI::App& app, Chosen& chosen) {
+    add_verb<PortForwardFlags>(
+        app, chosen, "port-forward", "Make a workspace's ports reachable on this machine",
+        port_forward, [](CLI::App& command, PortForwardFlags& flags) {
+            command.add_option("WORKSPACE", flags.workspace, "Its name or id")->required();
+            command.add_option("PORT", flags.ports, "LOCAL:REMOTE, or PORT for both; LOCAL 0: any")
+                ->required();
+            command.add_option("--address", flags.address, "Where to listen; default: 127.0.0.1")
+                ->type_name("ADDRESS");
+            add_connection(command, flags.connection);
+        });
+    add_verb<SshProxyFlags>(
+        app, chosen, "ssh-proxy", "Join standard input and output to a port, for ssh", ssh_proxy,
+        [](CLI::App& command, SshProxyFlags& flags) {
+            command.add_option("WORKSPACE", flags.workspace, "Its name or id")->required();
+            command.add_option("PORT", flags.port, "Where its sshd listens; default: 22")
+                ->check(CLI::Range(1, 65535).description(""));
+            add_connection(command, flags.connection);
+        });
+    add_verb<SshConfigFlags>(
+        app, chosen, "ssh-config", "Print ssh's configuration for workspaces", ssh_config,
+        [](CLI::App& command, SshConfigFlags& flags) {
+            command.add_option("WORKSPACE", flags.workspaces, "Names or ids; none: all");
+            command.add_flag("--write", flags.write, "Write it, and include it in ~/.ssh/config");
+            command.add_option("-u,--user", flags.user, "Whom to log in as")->type_name("USER");
+            command.add_option("-p,--port", flags.port, "Where sshd listens; default: 22")
+                ->type_name("PORT")
+                ->check(CLI::Range(1, 65535).description(""));
+            add_connection(command, flags.connection);
+        });
 }
 
 void add_session(CLI::App& app, Chosen& chosen) {
@@ -177,7 +308,10 @@ void add_session(CLI::App& app, Chosen& chosen) {
 
 Arguments arguments_of(const std::string& verb) {
     if (verb == "get" || verb == "describe" || verb == "delete") return Arguments::kind_and_names;
-    if (verb == "start" || verb == "stop" || verb == "restart") return Arguments::workspaces;
+    constexpr std::array on_workspaces{"start", "stop",      "restart",      "exec",      "attach",
+                                       "logs",  "ssh-proxy", "port-forward", "ssh-config"};
+    if (std::ranges::find(on_workspaces, verb) != on_workspaces.end()) return Arguments::workspaces;
+    if (verb == "cp") return Arguments::copies;
     if (verb == "approve") return Arguments::hosts;
     if (verb == "completion") return Arguments::shells;
     if (verb == "help") return Arguments::verbs;
@@ -304,6 +438,16 @@ int parse(CLI::App& app, int argc, const char* const* argv) {
     }
 }
 
+// Where "--" stands in `exec`, else -1. What follows is another program's: CLI11 would take "[a,b]"
+// for two words.
+int mark_of(int argc, const char* const* argv) {
+    if (argc < 2 || std::string_view(argv[1]) != "exec") return -1;
+    for (int i = 2; i < argc; ++i) {
+        if (std::string_view(argv[i]) == "--") return i;
+    }
+    return -1;
+}
+
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv,
@@ -316,6 +460,8 @@ int run_command_line(int argc, const char* const* argv,
     app.option_defaults()->group("Flags");
     add_writing(app, chosen);
     add_reading(app, chosen);
+    add_streams(app, chosen);
+    add_ports(app, chosen);
     add_session(app, chosen);
     add_help(app, chosen);
     for (auto* command : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -323,6 +469,10 @@ int run_command_line(int argc, const char* const* argv,
     }
     add_roles(app, chosen);
 
+    if (const int mark = mark_of(argc, argv); mark >= 0) {
+        chosen.after_mark.assign(argv + mark + 1, argv + argc);
+        argc = mark;
+    }
     if (const int ended = parse(app, argc, argv); ended >= 0) return ended;
     if (!chosen.run) {
         print(stderr, app.help());

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -14,6 +15,7 @@ namespace trailer::client {
 struct Chosen {
     std::string what;  // "get workspaces": begins its error messages
     std::function<int()> run;
+    std::vector<std::string> after_mark;  // what stands after "--", where a verb takes it as it is
 };
 
 // Reads the command line and runs what it asks for. Returns the exit code: 0 done, 1 failed, 2 bad

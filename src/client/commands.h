@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,10 +32,21 @@ struct LoginFlags {
 int login(const LoginFlags& flags);
 int logout(const ConnectionFlags& connection);
 
+// How files are read, Compose files above all.
+struct FileFlags {
+    std::vector<std::string> files;
+    std::string group;  // of what names none; a Compose file's project
+    std::string host;   // of what names none
+    std::vector<std::string> profiles;
+    std::string env_file;  // in place of the `.env` beside the Compose file
+    bool ignore_unsupported = false;
+};
+
 struct ApplyFlags {
     ConnectionFlags connection;
-    std::vector<std::string> files;
+    FileFlags files;
     bool dry_run = false;
+    bool prune = false;
     WaitFlags wait;
     Format format = Format::table;
 };
@@ -44,6 +56,7 @@ struct GetFlags {
     ConnectionFlags connection;
     std::string kind;
     std::vector<std::string> names;
+    std::string group;  // only what is in it
     bool watch = false;
     Format format = Format::table;
 };
@@ -60,7 +73,8 @@ struct DeleteFlags {
     ConnectionFlags connection;
     std::string kind;
     std::vector<std::string> names;
-    std::vector<std::string> files;
+    FileFlags files;
+    bool volumes = false;  // of a group, or of a Compose file, too
     WaitFlags wait;
 };
 int remove(const DeleteFlags& flags);
@@ -80,6 +94,69 @@ struct ApproveFlags {
     std::string fingerprint;
 };
 int approve(const ApproveFlags& flags);
+
+struct ExecFlags {
+    ConnectionFlags connection;
+    std::string workspace;
+    std::vector<std::string> command;
+    bool interactive = false;
+    bool terminal = false;
+    std::string user;
+    std::string working_dir;
+    std::vector<std::string> env;  // NAME=VALUE
+    std::string detach_keys = "ctrl-p,ctrl-q";
+};
+int exec(const ExecFlags& flags);
+
+struct AttachFlags {
+    ConnectionFlags connection;
+    std::string workspace;
+    std::string detach_keys = "ctrl-p,ctrl-q";
+};
+int attach(const AttachFlags& flags);
+
+struct LogsFlags {
+    ConnectionFlags connection;
+    std::vector<std::string> subjects;   // workspaces, "host/NAME"
+    std::vector<std::string> selectors;  // "KEY=VALUE"
+    bool follow = false;
+    bool timestamps = false;
+    std::optional<std::int64_t> tail;
+    std::string since;  // a time, or how long ago: "10m"
+    std::string until;
+};
+int logs(const LogsFlags& flags);
+
+struct PortForwardFlags {
+    ConnectionFlags connection;
+    std::string workspace;
+    std::vector<std::string> ports;  // "8080:80", "80", "0:80"
+    std::string address = "127.0.0.1";
+};
+int port_forward(const PortForwardFlags& flags);
+
+struct CopyFlags {
+    ConnectionFlags connection;
+    std::string source;  // one of the two is "WORKSPACE:PATH"
+    std::string target;
+};
+int copy(const CopyFlags& flags);
+
+struct SshProxyFlags {
+    ConnectionFlags connection;
+    std::string workspace;
+    std::uint16_t port = 22;
+};
+int ssh_proxy(const SshProxyFlags& flags);
+
+struct SshConfigFlags {
+    ConnectionFlags connection;
+    std::vector<std::string> workspaces;  // none: all
+    std::string user;
+    std::uint16_t port = 22;
+    bool write = false;
+};
+int ssh_config(const SshConfigFlags& flags);
 
 struct DoctorFlags {
     ConnectionFlags connection;

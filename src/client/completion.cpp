@@ -65,6 +65,8 @@ std::string arguments_command(const CommandShape& command,
                 shell_quoted(kinds()));
         case Arguments::workspaces:
             return "words=$(_trailer_names workspaces)";
+        case Arguments::copies:
+            return "files=f";  // and "WORKSPACE:PATH", which only the person knows
         case Arguments::hosts:
             return "words=$(_trailer_names hosts)";
         case Arguments::shells:
@@ -203,6 +205,9 @@ std::string fish_arguments(const CommandShape& command, const std::vector<Comman
         }
         case Arguments::workspaces:
             return line("", "(__trailer_names workspaces)");
+        case Arguments::copies:
+            return fmt::format("complete -c trailer -n '__fish_seen_subcommand_from {}' -F\n",
+                               command.name);
         case Arguments::hosts:
             return line("", "(__trailer_names hosts)");
         case Arguments::shells:

@@ -17,7 +17,7 @@ struct FlagShape {
 };
 
 // What stands after a verb.
-enum class Arguments { none, kind_and_names, workspaces, hosts, shells, verbs };
+enum class Arguments { none, kind_and_names, workspaces, copies, hosts, shells, verbs };
 
 struct CommandShape {
     std::string name;

@@ -104,6 +104,7 @@ std::string describe_resource(const ResourceView& view, const Palette& palette, 
     page.field("Status", wire::to_text(view.status), style_of(view.status));
     if (view.running) page.field("Wanted", *view.running ? "running" : "stopped");
     page.field("Host", view.host);
+    page.field("Group", view.group);
     page.field("ID", view.id);
     page.field("Revision", std::to_string(view.revision));
     page.moment("Created", view.created);
@@ -149,6 +150,7 @@ void equipment(Page& page, const HostView& host) {
     page.field("CPUs", can.cpus > 0 ? std::to_string(can.cpus) : "");
     page.field("Memory", can.memory_total > 0 ? short_bytes(can.memory_total) : "");
     page.field("Storage", can.storage_driver);
+    page.field("Networks", joined(can.network_drivers));
     page.field("Cgroups", can.cgroup_version > 0 ? fmt::format("v{}", can.cgroup_version) : "");
     for (const auto& gpu : can.gpus) {
         page.field("GPU",
@@ -159,7 +161,8 @@ void equipment(Page& page, const HostView& host) {
         rows.push_back(
             {{each.name}, {each.up ? "up" : "down"}, {each.mac}, {joined(each.addresses)}});
     }
-    page.table("Network interfaces for macvlan", {"NAME", "LINK", "MAC", "ADDRESSES"}, rows);
+    page.table("Network interfaces for macvlan and ipvlan", {"NAME", "LINK", "MAC", "ADDRESSES"},
+               rows);
 }
 
 void load(Page& page, const std::optional<protocol::HostMetrics>& metrics) {
@@ -176,6 +179,28 @@ void load(Page& page, const std::optional<protocol::HostMetrics>& metrics) {
                            short_bytes(metrics->network_sent_bytes)));
     page.field("Processes", std::to_string(metrics->processes));
     page.moment("Measured", metrics->at);
+}
+
+void upkeep(Page& page, const protocol::Upkeep& upkeep) {
+    std::vector<Row> rows;
+    for (const auto& each : upkeep.leftovers) {
+        rows.push_back({{std::string(protocol::noun(each.kind))},
+                        {one_line(each.name)},
+                        {page.age(each.since)},
+                        {format_rfc3339(each.removal)}});
+    }
+    const auto more = upkeep.leftovers_count - static_cast<std::int64_t>(upkeep.leftovers.size());
+    page.table(more > 0 ? fmt::format("Leftovers (and {} more)", more) : "Leftovers",
+               {"KIND", "NAME", "AGE", "REMOVED AT"}, rows);
+    rows.clear();
+    for (const auto& each : upkeep.collected) {
+        rows.push_back({{std::string(protocol::noun(each.kind))},
+                        {one_line(each.name)},
+                        {page.age(each.at)},
+                        {short_bytes(each.bytes)},
+                        {one_line(each.reason)}});
+    }
+    page.table("Cleared away", {"KIND", "NAME", "AGE", "SIZE", "WHY"}, rows);
 }
 
 std::string describe_host(const HostView& host, const Palette& palette, Timestamp now) {
@@ -212,11 +237,33 @@ std::string describe_host(const HostView& host, const Palette& palette, Timestam
     equipment(page, host);
     bounds(page, host.capabilities);
     load(page, host.metrics.host);
+    upkeep(page, host.upkeep);
     page.yaml("Settings", wire::to_json(host.settings));
     return page.text();
 }
 
 }  // namespace
+
+std::string group_description(const protocol::GroupView& group,
+                              const std::vector<ResourceView>& members, const Palette& palette,
+                              Timestamp now) {
+    Page page(palette, now);
+    page.title("Group", group.name);
+    page.field(group.hosts.size() == 1 ? "Host" : "Hosts", joined(group.hosts));
+    page.field("Workspaces", group_states_text(group));
+    page.moment("Created", group.created);
+    page.moment("Updated", group.updated);
+    std::vector<Row> rows;
+    for (const auto& each : members) {
+        rows.push_back({{std::string(protocol::noun(each.kind))},
+                        {each.name, Style::strong},
+                        {wire::to_text(each.status), style_of(each.status)},
+                        {ports_text(each)},
+                        {main_message(each.messages)}});
+    }
+    page.table("Members", {"KIND", "NAME", "STATUS", "PORTS", "MESSAGE"}, rows);
+    return page.text();
+}
 
 std::string description(Subject subject, const json::value& item, const Palette& palette,
                         Timestamp now) {
@@ -225,6 +272,20 @@ std::string description(Subject subject, const json::value& item, const Palette&
     }
     return describe_resource(wire::from_json<ResourceView>(item), palette, now);
 }
+
+namespace {
+
+std::vector<ResourceView> members_of(Api& api, const std::string& group) {
+    std::vector<ResourceView> members;
+    for (const auto kind : protocol::kAllKinds) {
+        for (const auto& item : api.list(subject_of(kind), group)) {
+            members.push_back(wire::from_json<ResourceView>(item));
+        }
+    }
+    return members;
+}
+
+}  // namespace
 
 int describe_resources(const DescribeFlags& flags) {
     const auto named = parse_named(flags.kind, flags.names);
@@ -238,7 +299,12 @@ int describe_resources(const DescribeFlags& flags) {
     for (const auto& name : named.names) {
         const auto item = api.get(path_of(named.subject, name));
         if (!text.empty()) text += "\n";
-        text += description(named.subject, item, palette, now());
+        if (named.subject == Subject::group) {
+            const auto group = wire::from_json<protocol::GroupView>(item);
+            text += group_description(group, members_of(api, group.name), palette, now());
+        } else {
+            text += description(named.subject, item, palette, now());
+        }
     }
     print(stdout, text);
     return kDone;

@@ -1,15 +1,18 @@
 #include "client/documents.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <istream>
 #include <iterator>
 #include <map>
 
 #include "base/file.h"
+#include "compose/project.h"
 #include "wire/json.h"
 
 namespace trailer::client {
@@ -114,9 +117,111 @@ std::string join(const std::vector<std::string>& lines) {
     return text;
 }
 
+std::vector<wire::YamlDocument> parse_or_tell(const std::string& file, std::string_view text,
+                                              std::vector<std::string>& faults) {
+    try {
+        return wire::parse_yaml(text);
+    } catch (const InvalidInput& e) {
+        faults.push_back(malformed(file, e));
+        return {};
+    }
+}
+
+// One document, or each of a JSON array.
+void collect(const std::string& file, wire::YamlDocument parsed, Collector& collector) {
+    const auto source = std::make_shared<const wire::YamlDocument>(std::move(parsed));
+    const auto* array = source->value.if_array();
+    if (array == nullptr) return collector.add({.file = file, .source = source}, source->value);
+    for (std::size_t i = 0; i < array->size(); ++i) {
+        collector.add({.file = file, .source = source, .base = fmt::format("/{}", i)}, (*array)[i]);
+    }
+}
+
+// What the command line says holds for the documents that don't say it themselves.
+void fill_in(SourceDocument& document, const FileFlags& flags) {
+    const auto set = [&](const char* name, const std::string& value) {
+        if (!value.empty() && !document.value.contains(name)) document.value[name] = value;
+    };
+    set("host", flags.host);
+    set("group", flags.group);
+}
+
+// --- Compose files
+
+struct ComposeFiles {
+    std::vector<compose::Node> trees;
+    std::string first;  // its path; empty: standard input
+};
+
+// The documents of a file as Compose files are read: empty where none can be one, nothing where
+// that can't be read.
+std::optional<std::vector<compose::Node>> compose_trees(
+    const std::string& file, std::string_view text, const std::vector<wire::YamlDocument>& parsed,
+    std::vector<std::string>& faults) {
+    const bool any = std::ranges::any_of(parsed, [](const wire::YamlDocument& each) {
+        const auto* object = each.value.if_object();
+        return object != nullptr && !object->contains("kind");
+    });
+    if (!any) return std::vector<compose::Node>();
+    try {
+        return compose::parse_tree(file, text);
+    } catch (const InvalidInput& e) {
+        faults.push_back(malformed(file, e));
+        return std::nullopt;
+    }
+}
+
+compose::Variables environment() {
+    compose::Variables variables;
+    for (char** each = ::environ; each != nullptr && *each != nullptr; ++each) {
+        const std::string_view entry = *each;
+        const auto equals = entry.find('=');
+        if (equals != entry.npos)
+            variables[std::string(entry.substr(0, equals))] = entry.substr(equals + 1);
+    }
+    return variables;
+}
+
+void read_compose(ComposeFiles files, const FileFlags& flags, Loaded& loaded,
+                  std::vector<std::string>& faults) {
+    const compose::Options options{.group = flags.group,
+                                   .host = flags.host,
+                                   .profiles = flags.profiles,
+                                   .env_file = flags.env_file,
+                                   .environment = environment(),
+                                   .working_directory = std::filesystem::current_path().string()};
+    auto project = compose::read_project(std::move(files.trees), files.first, options);
+    auto& [wrong, unsupported, warnings] = project.findings;
+    std::ranges::move(wrong, std::back_inserter(faults));
+    std::ranges::move(unsupported,
+                      std::back_inserter(flags.ignore_unsupported ? loaded.warnings : faults));
+    if (!flags.ignore_unsupported && !unsupported.empty()) {
+        faults.emplace_back("--ignore-unsupported goes on without what is not supported");
+    }
+    std::ranges::move(warnings, std::back_inserter(loaded.warnings));
+    for (auto& document : project.documents) {
+        loaded.documents.push_back({.places = std::move(document.places),
+                                    .value = std::move(document.value),
+                                    .kind = document.kind,
+                                    .name = std::move(document.name)});
+    }
+}
+
+// Of `pointer`, or of the nearest parent that is known.
+std::string nearest_place(const compose::Places& places, std::string_view pointer) {
+    for (;;) {
+        const auto found = places.find(std::string(pointer));
+        if (found != places.end()) return found->second.text();
+        const auto slash = pointer.rfind('/');
+        if (slash == pointer.npos) return "<compose>:1:1";
+        pointer = pointer.substr(0, slash);
+    }
+}
+
 }  // namespace
 
 std::string SourceDocument::place_of(std::string_view pointer) const {
+    if (source == nullptr) return nearest_place(places, pointer);
     auto position = source->position_of(base + std::string(pointer));
     return fmt::format("{}:{}:{}", file, std::max(position.line, 1), std::max(position.column, 1));
 }
@@ -126,44 +231,39 @@ BadDocuments::BadDocuments(std::vector<std::string> lines)
 
 std::vector<SourceDocument> parse_documents(const std::string& file, std::string_view text,
                                             std::vector<std::string>& faults) {
-    std::vector<wire::YamlDocument> parsed;
-    try {
-        parsed = wire::parse_yaml(text);
-    } catch (const InvalidInput& e) {
-        faults.push_back(malformed(file, e));
-        return {};
-    }
     std::vector<SourceDocument> documents;
     Collector collector(documents, faults);
-    for (auto& each : parsed) {
-        const auto source = std::make_shared<const wire::YamlDocument>(std::move(each));
-        const auto* array = source->value.if_array();
-        if (array == nullptr) {
-            collector.add({.file = file, .source = source}, source->value);
-            continue;
-        }
-        for (std::size_t i = 0; i < array->size(); ++i) {
-            collector.add({.file = file, .source = source, .base = fmt::format("/{}", i)},
-                          (*array)[i]);
-        }
-    }
+    for (auto& each : parse_or_tell(file, text, faults)) collect(file, std::move(each), collector);
     return documents;
 }
 
-std::vector<SourceDocument> load_documents(const std::vector<std::string>& files,
-                                           std::istream& input) {
-    std::vector<SourceDocument> documents;
+Loaded load_documents(const FileFlags& flags, std::istream& input) {
+    Loaded loaded;
     std::vector<std::string> faults;
-    for (const auto& file : files) {
+    Collector collector(loaded.documents, faults);
+    ComposeFiles compose_files;
+    for (const auto& file : flags.files) {
         const auto text = read_source(file, input);
-        auto some = parse_documents(file == "-" ? "<stdin>" : file, text, faults);
-        std::ranges::move(some, std::back_inserter(documents));
+        const auto shown = file == "-" ? "<stdin>" : file;
+        auto parsed = parse_or_tell(shown, text, faults);
+        auto trees = compose_trees(shown, text, parsed, faults);
+        for (std::size_t i = 0; trees && i < parsed.size(); ++i) {
+            if (trees->empty() || !compose::is_compose((*trees)[i])) {
+                collect(shown, std::move(parsed[i]), collector);
+                continue;
+            }
+            if (compose_files.trees.empty()) compose_files.first = file == "-" ? "" : file;
+            compose_files.trees.push_back(std::move((*trees)[i]));
+        }
     }
-    refuse_doubles(documents, faults);
+    for (auto& document : loaded.documents) fill_in(document, flags);
+    if (!compose_files.trees.empty()) read_compose(std::move(compose_files), flags, loaded, faults);
+    refuse_doubles(loaded.documents, faults);
     if (!faults.empty()) throw BadDocuments(std::move(faults));
-    if (documents.empty())
-        throw Error(ErrorKind::invalid, "there is no document in {}", join(files));
-    return documents;
+    if (loaded.documents.empty()) {
+        throw Error(ErrorKind::invalid, "there is no document in {}", join(flags.files));
+    }
+    return loaded;
 }
 
 json::array request_body(const std::vector<SourceDocument>& documents) {

@@ -10,16 +10,19 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/commands.h"
 #include "client/subject.h"
+#include "compose/document.h"
 #include "wire/yaml.h"
 
 namespace trailer::client {
 
 struct SourceDocument {
     std::string file;  // as it was given; "<stdin>" for "-"
-    // Shared by the elements of one JSON array.
+    // Shared by the elements of one JSON array. Null for what a Compose file became.
     std::shared_ptr<const wire::YamlDocument> source;
-    std::string base;  // the pointer of this document in `source`: "" or "/3"
+    std::string base;        // the pointer of this document in `source`: "" or "/3"
+    compose::Places places;  // of a Compose file's, in place of `source`
     boost::json::object value;
     protocol::Kind kind = protocol::Kind::workspace;
     std::string name;
@@ -38,12 +41,18 @@ class BadDocuments : public Error {
     std::vector<std::string> lines_;
 };
 
-// Reads every document of every file ("-" is `input`) in their order. Throws BadDocuments for what
-// is no YAML or JSON, for a kind or name that is missing or wrong, and for two documents of one
-// kind and name; Error for a file that can't be read, and where there is no document at all.
-std::vector<SourceDocument> load_documents(const std::vector<std::string>& files,
-                                           std::istream& input);
-// One file's text.
+struct Loaded {
+    std::vector<SourceDocument> documents;
+    std::vector<std::string> warnings;
+};
+
+// Reads every document of every file ("-" is `input`) in their order; all that are Compose files
+// are one project, merged in their order. Throws BadDocuments for what is no YAML or JSON, for a
+// kind or name that is missing or wrong, for two documents of one kind and name, and for what in a
+// Compose file is wrong or not supported; Error for a file that can't be read, and where there is
+// no document at all.
+Loaded load_documents(const FileFlags& flags, std::istream& input);
+// One file's text, which is no Compose file.
 std::vector<SourceDocument> parse_documents(const std::string& file, std::string_view text,
                                             std::vector<std::string>& faults);
 

@@ -27,8 +27,8 @@ Width width_for(Format format) {
     return format == Format::wide ? Width::wide : Width::normal;
 }
 
-std::vector<json::value> fetch(Api& api, const Named& wanted) {
-    if (wanted.names.empty()) return api.list(wanted.subject);
+std::vector<json::value> fetch(Api& api, const Named& wanted, const std::string& group) {
+    if (wanted.names.empty()) return api.list(wanted.subject, group);
     std::vector<json::value> items;
     for (const auto& name : wanted.names) items.push_back(api.get(path_of(wanted.subject, name)));
     return items;
@@ -66,11 +66,12 @@ void show(const std::vector<json::value>& items, const Named& wanted, const GetF
 // One `get -w`: prints what is there, then each one that changes, until it is interrupted.
 class Watch {
   public:
-    Watch(Api& api, Named wanted, Format format)
+    Watch(Api& api, Named wanted, const GetFlags& flags)
         : api_(api),
           wanted_(std::move(wanted)),
-          format_(format),
-          width_(width_for(format)),
+          group_(flags.group),
+          format_(flags.format),
+          width_(width_for(flags.format)),
           palette_(palette_for(stdout)),
           table_(column_titles(wanted_.subject, width_)),
           feed_(api, [](const std::string& why) {
@@ -81,8 +82,9 @@ class Watch {
     Task<int> run() {
         for (;;) {
             auto event = co_await feed_.next();
-            if (!event) {
-                auto items = co_await api_.list_all(wanted_.subject);
+            // A group is what its members are: no event is its own.
+            if (!event || (wanted_.subject == Subject::group && event->kind != "Host")) {
+                auto items = co_await api_.list_all(wanted_.subject, group_);
                 take_all(std::move(items));
             } else if (event->kind == title(wanted_.subject)) {
                 if (event->type == protocol::EventType::deleted) {
@@ -97,6 +99,7 @@ class Watch {
 
   private:
     bool wants(const json::value& item) const {
+        if (!group_.empty() && text_member(item, "group") != group_) return false;
         return wanted_.names.empty() ||
                std::ranges::any_of(wanted_.names, [&](const std::string& name) {
                    return name == text_member(item, "name") || name == text_member(item, "id");
@@ -115,7 +118,7 @@ class Watch {
         }
         auto missing = shown_;
         for (auto& item : items) {
-            missing.erase(text_member(item, "id"));
+            missing.erase(key_of(item));
             take(std::move(item));
         }
         for (const auto& [id, item] : missing) forget(id);
@@ -123,7 +126,7 @@ class Watch {
 
     void take(json::value item) {
         if (!wants(item)) return;
-        auto& known = shown_[text_member(item, "id")];
+        auto& known = shown_[key_of(item)];
         if (known == item) return;
         const bool news = known.is_null() || !in_table() ||
                           lasting_columns(wanted_.subject, known, width_) !=
@@ -141,6 +144,11 @@ class Watch {
         show_one(item);
     }
 
+    static std::string key_of(const json::value& item) {
+        auto id = text_member(item, "id");
+        return id.empty() ? text_member(item, "name") : id;
+    }
+
     void show_one(const json::value& item) {
         switch (format_) {
             case Format::json:
@@ -156,14 +164,15 @@ class Watch {
     }
 
     Row row_of(const json::value& item) const {
-        if (wanted_.subject != Subject::host || text_member(item, "status") != "deleted") {
+        if (kind_of(wanted_.subject) || text_member(item, "status") != "deleted") {
             return columns(wanted_.subject, item, width_, now());
         }
-        // No state of a host is called so: the row is made from the last one, and marked.
+        // No state of a host is called so, and a group has none of its own: the row is made from
+        // the last one, and marked where its state stands.
         auto last = item;
         last.as_object()["status"] = "offline";
         auto row = columns(wanted_.subject, last, width_, now());
-        row.at(1) = {"deleted", Style::dim};
+        row.at(wanted_.subject == Subject::host ? 1 : 2) = {"deleted", Style::dim};
         return row;
     }
 
@@ -171,6 +180,7 @@ class Watch {
 
     Api& api_;
     Named wanted_;
+    std::string group_;
     Format format_;
     Width width_;
     Palette palette_;
@@ -184,14 +194,17 @@ class Watch {
 
 int get(const GetFlags& flags) {
     auto wanted = parse_named(flags.kind, flags.names);
+    if (!flags.group.empty() && (!kind_of(wanted.subject) || !wanted.names.empty())) {
+        throw UsageError("--group goes with workspaces, networks, volumes or images, all of them");
+    }
     Api api(resolve_target(credentials_file(), flags.connection));
     if (!flags.watch) {
-        show(fetch(api, wanted), wanted, flags);
+        show(fetch(api, wanted, flags.group), wanted, flags);
         return kDone;
     }
     // A name that is not there is told at once; nobody wants to watch a slip of the pen.
-    if (!wanted.names.empty()) fetch(api, wanted);
-    Watch watch(api, std::move(wanted), flags.format);
+    if (!wanted.names.empty()) fetch(api, wanted, flags.group);
+    Watch watch(api, std::move(wanted), flags);
     return api.run(watch.run());
 }
 

@@ -11,6 +11,7 @@ using protocol::Kind;
 std::optional<Kind> kind_of(Subject subject) {
     switch (subject) {
         case Subject::host:
+        case Subject::group:
             return std::nullopt;
         case Subject::workspace:
             return Kind::workspace;
@@ -40,17 +41,20 @@ Subject subject_of(Kind kind) {
 
 std::string title(Subject subject) {
     const auto kind = kind_of(subject);
-    return kind ? std::string(protocol::title(*kind)) : "Host";
+    if (kind) return std::string(protocol::title(*kind));
+    return subject == Subject::host ? "Host" : "Group";
 }
 
 std::string noun(Subject subject) {
     const auto kind = kind_of(subject);
-    return kind ? std::string(protocol::noun(*kind)) : "host";
+    if (kind) return std::string(protocol::noun(*kind));
+    return subject == Subject::host ? "host" : "group";
 }
 
 std::string plural(Subject subject) {
     const auto kind = kind_of(subject);
-    return kind ? std::string(protocol::plural(*kind)) : "hosts";
+    if (kind) return std::string(protocol::plural(*kind));
+    return subject == Subject::host ? "hosts" : "groups";
 }
 
 std::optional<Subject> parse_subject(std::string_view word) {
@@ -60,6 +64,7 @@ std::optional<Subject> parse_subject(std::string_view word) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
     if (lower == "host" || lower == "hosts") return Subject::host;
+    if (lower == "group" || lower == "groups") return Subject::group;
     return std::nullopt;
 }
 

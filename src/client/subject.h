@@ -1,4 +1,4 @@
-// What `get` and its siblings can name: hosts, and the four kinds of resources.
+// What `get` and its siblings can name: hosts, groups, and the four kinds of resources.
 #pragma once
 
 #include <array>
@@ -10,11 +10,11 @@
 
 namespace trailer::client {
 
-enum class Subject { host, workspace, network, volume, image };
-inline constexpr std::array kAllSubjects{Subject::host, Subject::workspace, Subject::network,
-                                         Subject::volume, Subject::image};
+enum class Subject { host, group, workspace, network, volume, image };
+inline constexpr std::array kAllSubjects{Subject::host,    Subject::group,  Subject::workspace,
+                                         Subject::network, Subject::volume, Subject::image};
 
-// Nothing for hosts.
+// Nothing for hosts and groups.
 std::optional<protocol::Kind> kind_of(Subject subject);
 Subject subject_of(protocol::Kind kind);
 

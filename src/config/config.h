@@ -23,6 +23,10 @@ struct HostBounds {
     bool allow_host_network = false;
     std::vector<std::string> allowed_devices;
     std::vector<std::string> allowed_capabilities;
+    // Where networks that name no subnet get theirs from. The second serves where the first lies in
+    // a route of the host, as 10.0.0.0/8 does in many a company.
+    std::vector<std::string> network_pools{"10.200.0.0/15", "172.28.0.0/14"};
+    std::int64_t network_pool_prefix = 24;
 
     bool operator==(const HostBounds&) const = default;
 };
@@ -34,6 +38,7 @@ struct Config {
     bool delete_build_context_after_build = true;
     std::filesystem::path data_directory = "trailer_data";
     std::filesystem::path log_directory;  // default: XDG state dir, trailer.dev
+    std::string workspace_domain;         // empty: no subdomains
     std::int64_t log_max_size = 10'485'760;
     std::string runtime = "docker";
     std::string docker_host = "unix:///var/run/docker.sock";

@@ -70,6 +70,7 @@ TEST_F(ConfigTest, TheTableIsTheProductsFlagTable) {
               "build-directory b /tmp\n"
               "delete-build-context-after-build B true\n"
               "data-directory d trailer_data\n"
+              "workspace-domain - none\n"
               "log-directory - $XDG_STATE_HOME/trailer.dev\n"
               "log-max-size - 10485760\n"
               "runtime - docker\n"
@@ -89,6 +90,35 @@ TEST_F(ConfigTest, TheHostsBoundsAreKeysOfTheFileAlone) {
     const auto config = load(file, {}, Role::agent);
     EXPECT_EQ(config.bounds,
               (HostBounds{true, {"/srv", "/data"}, true, {"/dev/kvm"}, {"NET_ADMIN"}}));
+}
+
+TEST_F(ConfigTest, PoolsForNetworksAreCheckedAndTheirFaultsNamed) {
+    const auto config = load(write("network_pools: [10.9.0.0/16, \"fd12:3456::/48\"]\n"
+                                   "network_pool_prefix: 27\n"),
+                             {}, Role::agent);
+    EXPECT_THAT(config.bounds.network_pools, testing::ElementsAre("10.9.0.0/16", "fd12:3456::/48"));
+    EXPECT_EQ(config.bounds.network_pool_prefix, 27);
+    EXPECT_THAT(load(write("network_pools: []\n"), {}, Role::agent).bounds.network_pools,
+                testing::IsEmpty());
+    for (const auto* bad : {"10.9.0.1/16", "10.9.0.0", "10.0.0.0/7", "10.9.0.0/30", "fd00::/96",
+                            "fd00::1/64", "everything"}) {
+        EXPECT_THAT(refusal(write(fmt::format("network_pools: [\"{}\"]\n", bad)), {}),
+                    testing::AllOf(HasSubstr("network_pools"), HasSubstr(bad)))
+            << bad;
+    }
+    EXPECT_THAT(refusal(write("network_pool_prefix: 30\n"), {}), HasSubstr("from 16 to 29"));
+    EXPECT_THAT(refusal(write("network_pool_prefix: small\n"), {}), HasSubstr("a whole number"));
+}
+
+TEST_F(ConfigTest, TheWorkspacesDomainIsOne) {
+    EXPECT_EQ(load(write("workspace_domain: ws.example.org\n"), {}, Role::server).workspace_domain,
+              "ws.example.org");
+    for (const auto* bad :
+         {"*.example.org", "Example.org", ".org", "a..b", "ws.", "-a.org", "a b"}) {
+        EXPECT_THAT(refusal(write(fmt::format("workspace_domain: \"{}\"\n", bad)), {}),
+                    testing::AllOf(HasSubstr("workspace_domain"), HasSubstr("ws.example.org")))
+            << bad;
+    }
 }
 
 TEST_F(ConfigTest, DefaultsAreTheProducts) {

@@ -65,6 +65,10 @@ struct Assign {
         if (value.is_int64()) config.*member = value.get_int64();
         return value.is_int64();
     }
+    bool operator()(std::int64_t HostBounds::* member) const {
+        if (value.is_int64()) config.bounds.*member = value.get_int64();
+        return value.is_int64();
+    }
     bool operator()(std::vector<std::string> HostBounds::* member) const {
         const auto* array = value.if_array();
         if (array == nullptr || !std::ranges::all_of(*array, &json::value::is_string)) return false;
@@ -89,6 +93,9 @@ struct Show {
     json::value operator()(bool Config::* member) const { return config.*member; }
     json::value operator()(bool HostBounds::* member) const { return config.bounds.*member; }
     json::value operator()(std::int64_t Config::* member) const { return config.*member; }
+    json::value operator()(std::int64_t HostBounds::* member) const {
+        return config.bounds.*member;
+    }
     json::value operator()(std::vector<std::string> HostBounds::* member) const {
         json::array array;
         for (const auto& each : config.bounds.*member) array.push_back(json::string(each));

@@ -26,6 +26,10 @@ const std::array kSettings{
             &Config::delete_build_context_after_build},
     Setting{"data-directory", 'd', kFlag, kServer, "DIR", "trailer_data",
             "Where the server keeps its database", &Config::data_directory},
+    Setting{
+        "workspace-domain", 0, kFlag, kServer, "DOMAIN", "none",
+        "Show workspaces at PORT--NAME.DOMAIN, each an origin of its own; *.DOMAIN must lead here",
+        &Config::workspace_domain},
     Setting{"log-directory", 0, kFlag, kBoth, "DIR", "$XDG_STATE_HOME/trailer.dev",
             "Where log files are written", &Config::log_directory},
     Setting{"log-max-size", 0, kFlag, kBoth, "BYTES", "10485760",
@@ -50,6 +54,12 @@ const std::array kSettings{
     Setting{"allowed-capabilities", 0, kFile, kAgent, "LIST", "[]",
             "Kernel capabilities that workspaces may be given, such as NET_ADMIN",
             &HostBounds::allowed_capabilities},
+    Setting{"network-pools", 0, kFile, kAgent, "LIST", "[10.200.0.0/15, 172.28.0.0/14]",
+            "Subnets out of which networks that name none get theirs; empty: the engine picks",
+            &HostBounds::network_pools},
+    Setting{"network-pool-prefix", 0, kFile, kAgent, "BITS", "24",
+            "The prefix length of each network's piece of an IPv4 pool",
+            &HostBounds::network_pool_prefix},
 };
 
 }  // namespace
@@ -74,8 +84,8 @@ bool Setting::used_by(Role role) const {
 
 std::string_view Setting::type_text() const {
     constexpr std::array<std::string_view, std::variant_size_v<Member>> kTexts{
-        "text",           "text",          "a path",        "true or false",
-        "a whole number", "true or false", "a list of text"};
+        "text",           "text",          "a path",         "true or false",
+        "a whole number", "true or false", "a list of text", "a whole number"};
     return kTexts[member.index()];
 }
 

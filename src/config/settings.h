@@ -22,7 +22,7 @@ enum class Source { flag_only, flag_and_file, file_only };
 // Config (--config-file itself).
 using Member = std::variant<std::monostate, std::string Config::*, std::filesystem::path Config::*,
                             bool Config::*, std::int64_t Config::*, bool HostBounds::*,
-                            std::vector<std::string> HostBounds::*>;
+                            std::vector<std::string> HostBounds::*, std::int64_t HostBounds::*>;
 
 // One row of the table.
 struct Setting {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
 #include <charconv>
 
 namespace trailer::config {
@@ -12,6 +14,13 @@ using Fault = std::optional<std::string>;
 
 // Two log files and their bookkeeping need some room.
 constexpr std::int64_t kLeastLogSize = 65'536;
+
+// Of the pools for networks: prefix lengths.
+constexpr int kWidestPool4 = 8;
+constexpr int kWidestPiece4 = 16;
+constexpr int kLeastPiece4 = 29;  // six addresses
+constexpr int kWidestPool6 = 16;
+constexpr int kPiece6 = 64;
 
 bool is_port(std::string_view text) {
     unsigned value = 0;
@@ -97,6 +106,28 @@ Fault name_fault(std::string_view name) {
     return std::nullopt;
 }
 
+// RFC 1123, section 2.1; with room for "PORT--NAME." in front (RFC 1035: 253 letters in all).
+Fault domain_fault(std::string_view domain) {
+    if (domain.empty()) return std::nullopt;
+    constexpr std::string_view kExpected = "expected a domain such as ws.example.org";
+    if (domain.size() > 180) return fmt::format("is too long; {}", kExpected);
+    while (!domain.empty()) {
+        const auto label = domain.substr(0, domain.find('.'));
+        const auto fits = [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+        };
+        if (label.empty() || label.size() > 63 || label.starts_with('-') || label.ends_with('-') ||
+            !std::ranges::all_of(label, fits)) {
+            return fmt::format("`{}` is no label of a domain in lower case; {}", label, kExpected);
+        }
+        domain.remove_prefix(label.size());
+        if (domain.empty()) break;
+        domain.remove_prefix(1);
+        if (domain.empty()) return fmt::format("must not end with a dot; {}", kExpected);
+    }
+    return std::nullopt;
+}
+
 Fault directory_fault(const std::filesystem::path& path) {
     const auto& text = path.native();
     if (text.empty()) return "must not be empty";
@@ -129,6 +160,35 @@ Fault capabilities_fault(const std::vector<std::string>& names) {
     return std::nullopt;
 }
 
+// An IPv4 network has a piece of its own prefix, an IPv6 network a /64.
+Fault pools_fault(const std::vector<std::string>& pools) {
+    namespace ip = boost::asio::ip;
+    for (const auto& text : pools) {
+        boost::system::error_code error;
+        if (text.find(':') != text.npos) {
+            const auto pool = ip::make_network_v6(text, error);
+            if (!error && pool.canonical() == pool && pool.prefix_length() >= kWidestPool6 &&
+                pool.prefix_length() <= kPiece6) {
+                continue;
+            }
+            return fmt::format(
+                "`{}` is no pool; expected an IPv6 subnet from /{} to /{} such as "
+                "fd12:3456:789a::/48",
+                text, kWidestPool6, kPiece6);
+        }
+        const auto pool = ip::make_network_v4(text, error);
+        if (!error && text.find('/') != text.npos && pool.canonical() == pool &&
+            pool.prefix_length() >= kWidestPool4 && pool.prefix_length() <= kLeastPiece4) {
+            continue;
+        }
+        return fmt::format(
+            "`{}` is no pool; expected an IPv4 subnet from /{} to /{} such as "
+            "10.200.0.0/15",
+            text, kWidestPool4, kLeastPiece4);
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> fault_of(const Setting& setting, const Config& config) {
@@ -138,6 +198,7 @@ std::optional<std::string> fault_of(const Setting& setting, const Config& config
     const auto& flag = setting.flag;
     if (flag == "server-url") return server_url_fault(config.server_url);
     if (flag == "deployment-name") return name_fault(config.deployment_name);
+    if (flag == "workspace-domain") return domain_fault(config.workspace_domain);
     if (flag == "docker-host") return docker_host_fault(config.docker_host);
     if (flag == "runtime" && config.runtime != "docker") {
         return fmt::format("`{}` is no runtime of this version; expected docker", config.runtime);
@@ -149,6 +210,11 @@ std::optional<std::string> fault_of(const Setting& setting, const Config& config
     if (flag == "allowed-devices") return absolute_fault(config.bounds.allowed_devices);
     if (flag == "allowed-capabilities") {
         return capabilities_fault(config.bounds.allowed_capabilities);
+    }
+    if (flag == "network-pools") return pools_fault(config.bounds.network_pools);
+    if (flag == "network-pool-prefix" && (config.bounds.network_pool_prefix < kWidestPiece4 ||
+                                          config.bounds.network_pool_prefix > kLeastPiece4)) {
+        return fmt::format("must be from {} to {}", kWidestPiece4, kLeastPiece4);
     }
     return std::nullopt;
 }

@@ -23,7 +23,8 @@ server::ServerConfig server_config(const Setup& setup, std::string auto_approve_
     return {.http = setup.listen,
             .data_directory = setup.config.data_directory,
             .auto_approve_public_key = std::move(auto_approve_public_key),
-            .version = std::string(client::version())};
+            .version = std::string(client::version()),
+            .workspace_domain = setup.config.workspace_domain};
 }
 
 // To standard output, and not to the log: the password is for the person who started this.
@@ -42,6 +43,12 @@ void welcome(const server::Server& server, const Setup& setup) {
                     (setup.config.data_directory / "initial_admin_password").string()));
 }
 
+agent::AgentOptions agent_options(const Setup& setup, const std::string& name) {
+    return {.config = setup.config,
+            .version = std::string(client::version()),
+            .log_file = setup.config.log_directory / (name + ".log")};
+}
+
 int run_server(const Setup& setup, const std::string& name) {
     Process process;
     server::Server server(process.executor(), server_config(setup, {}));
@@ -53,7 +60,7 @@ int run_agent_alone(const Setup& setup, const std::string& name) {
     agent::keep_malloc_small();
     agent::bound_memory();
     Process process;
-    agent::AgentOptions options{.config = setup.config, .version = std::string(client::version())};
+    auto options = agent_options(setup, name);
     return process.run(agent::run_agent(std::move(options)), name);
 }
 
@@ -70,7 +77,7 @@ int run_standalone(const Setup& setup, const std::string& name) {
     const auto key = SigningKey::load_or_create(setup.config.state_directory / "agent_key");
     server::Server server(process.executor(), server_config(setup, key.public_key()));
     welcome(server, setup);
-    agent::AgentOptions options{.config = setup.config, .version = std::string(client::version())};
+    auto options = agent_options(setup, name);
     options.config.server_url = loopback_url(setup.listen, server.port());
     return process.run(run_both(&server, std::move(options)), name);
 }

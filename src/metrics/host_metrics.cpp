@@ -226,4 +226,13 @@ Traffic HostSampler::network() const {
     return any_physical ? physical : others;
 }
 
+std::optional<double> disk_used_percent(const std::filesystem::path& path) {
+    std::error_code error;
+    const auto space = std::filesystem::space(path, error);
+    if (error || space.capacity == 0) return std::nullopt;
+    // As df has it: what is reserved for root counts neither as used nor as free.
+    const auto used = static_cast<double>(space.capacity - space.free);
+    return used * 100 / (used + static_cast<double>(space.available));
+}
+
 }  // namespace trailer::metrics

@@ -60,6 +60,9 @@ std::vector<InterfaceTraffic> parse_net_dev(std::string_view text);
 // time has passed, or when the counters went back.
 std::optional<double> cpu_percent(const CpuTimes& before, const CpuTimes& after);
 
+// How full the file system is that holds `path`; nothing where there is no such path.
+std::optional<double> disk_used_percent(const std::filesystem::path& path);
+
 // Samples the host; holds the CPU times of the sample before.
 class HostSampler {
   public:

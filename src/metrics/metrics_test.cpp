@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/file.h"
 #include "metrics/host_metrics.h"
+#include "metrics/host_routes.h"
 #include "metrics/network_interfaces.h"
 
 namespace {
@@ -45,6 +46,18 @@ constexpr std::string_view kNetDev =
     "    lo: 1000 10 0 0 0 0 0 0 1000 10 0 0 0 0 0 0\n"
     "  eth0:5000 50 0 0 0 0 0 0 700 7 0 0 0 0 0 0\n"
     "docker0: 300 3 0 0 0 0 0 0 200 2 0 0 0 0 0 0\n";
+
+// The loopback interface is the one that every machine has.
+TEST(HostRoutes, TellsAddressesAndRoutesOfAllTablesButNoDefaultRoute) {
+    const auto routes = host_routes();
+    EXPECT_THAT(routes, testing::Contains(HostRoute{"127.0.0.0/8", "lo", true}));
+    EXPECT_THAT(routes, testing::Contains(HostRoute{"127.0.0.1/32", "lo", true}));
+    for (const auto& each : routes) {
+        EXPECT_FALSE(each.destination.ends_with("/0")) << each.destination;
+        EXPECT_FALSE(each.destination.starts_with("fe80:")) << each.destination;
+        EXPECT_FALSE(each.destination.starts_with("ff")) << each.destination;
+    }
+}
 
 TEST(ProcStat, CountsGuestTimeOnceAndWaitingAsIdle) {
     const auto times = parse_stat(kStat);

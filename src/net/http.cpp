@@ -76,6 +76,11 @@ std::string percent_decode(std::string_view text) {
 }
 
 Query Query::parse(std::string_view text) {
+    const auto decode = [](std::string_view part) {
+        std::string spaced(part);
+        std::ranges::replace(spaced, '+', ' ');
+        return percent_decode(spaced);
+    };
     Query query;
     while (!text.empty()) {
         const auto end = std::min(text.find('&'), text.size());
@@ -84,8 +89,8 @@ Query Query::parse(std::string_view text) {
         if (pair.empty()) continue;
         const auto equals = std::min(pair.find('='), pair.size());
         query.parameters_.emplace_back(
-            percent_decode(pair.substr(0, equals)),
-            equals < pair.size() ? percent_decode(pair.substr(equals + 1)) : std::string());
+            decode(pair.substr(0, equals)),
+            equals < pair.size() ? decode(pair.substr(equals + 1)) : std::string());
     }
     return query;
 }
@@ -186,6 +191,28 @@ std::string_view reason_phrase(int status) {
         default:
             return "Unknown";
     }
+}
+
+ErrorKind kind_of_status(int status) {
+    switch (status) {
+        case 401:
+            return ErrorKind::unauthenticated;
+        case 403:
+            return ErrorKind::forbidden;
+        case 404:
+            return ErrorKind::not_found;
+        case 409:
+            return ErrorKind::conflict;
+        case 413:
+            return ErrorKind::too_large;
+        case 429:
+            return ErrorKind::rate_limited;
+        default:
+            break;
+    }
+    // 408 and 5xx may pass: a proxy without its server, a server that is starting.
+    if (status == 408 || status >= 500) return ErrorKind::unavailable;
+    return ErrorKind::invalid;
 }
 
 Endpoint Endpoint::parse(std::string_view text) {

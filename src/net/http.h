@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
+
 namespace trailer::net {
 
 // Header fields in their order; names compare without case (RFC 9110, section 5.1).
@@ -29,7 +31,8 @@ class Headers {
     std::vector<std::pair<std::string, std::string>> fields_;
 };
 
-// A query's parameters, decoded, in their order.
+// A query's parameters, decoded ('+' is a space, as forms and most libraries write), in their
+// order.
 class Query {
   public:
     static Query parse(std::string_view text);                     // without '?'
@@ -64,6 +67,8 @@ struct Response {
 
 // "Not Found" for 404.
 std::string_view reason_phrase(int status);
+// What an answer of 400 and more means to the one who asked.
+ErrorKind kind_of_status(int status);
 
 // Where to connect to. Read from "http://host:port/prefix", "https://…", "tcp://host:port",
 // "unix:///path".

@@ -289,42 +289,6 @@ class BodyStream : public ResponseStream {
     Response head_;
 };
 
-// Raw bytes after an upgrade, beginning with what came together with the answer's head.
-class UpgradedStream : public ByteStream {
-  public:
-    UpgradedStream(ConnectionPtr connection, std::string doing)
-        : connection_(std::move(connection)), doing_(std::move(doing)) {}
-
-    Task<std::string> read() override {
-        auto& early = connection_->buffer;
-        if (early.size() > 0) {
-            std::string piece(static_cast<const char*>(early.data().data()), early.size());
-            early.clear();
-            co_return piece;
-        }
-        std::string piece(kPiece, '\0');
-        const auto [error, count] =
-            co_await connection_->stream.async_read_some(asio::buffer(piece), kTuple);
-        if (error && error != asio::error::eof) throw_failure(error, doing_);
-        piece.resize(count);
-        co_return piece;
-    }
-    Task<> write(std::string data) override {
-        const auto [error, count] =
-            co_await asio::async_write(connection_->stream, asio::buffer(data), kTuple);
-        if (error) throw_failure(error, doing_);
-    }
-    void shutdown_write() override {
-        boost::system::error_code ignored;
-        connection_->stream.raw().socket().shutdown(asio::socket_base::shutdown_send, ignored);
-    }
-    void abort() override { connection_->stream.close(); }
-
-  private:
-    ConnectionPtr connection_;
-    std::string doing_;
-};
-
 HttpClient::HttpClient(asio::any_io_executor executor, Endpoint endpoint, ClientOptions options)
     : impl_(std::make_shared<Impl>(std::move(executor), std::move(endpoint), std::move(options))) {}
 HttpClient::~HttpClient() {
@@ -369,7 +333,7 @@ Task<Response> HttpClient::request(Request request, aio::Deadline deadline) {
     }
 }
 
-Task<std::unique_ptr<ByteStream>> HttpClient::upgrade(Request request, aio::Deadline deadline) {
+Task<Upgraded> HttpClient::upgrade(Request request, aio::Deadline deadline) {
     const auto doing = fmt::format("{} {}", request.method, endpoint().to_string());
     request.headers.set("Connection", "Upgrade");
     if (!request.headers.find("Upgrade")) request.headers.set("Upgrade", "tcp");
@@ -384,14 +348,14 @@ Task<std::unique_ptr<ByteStream>> HttpClient::upgrade(Request request, aio::Dead
     if (error) throw_failure(error, doing);
     const auto status = parser.get().result_int();
     if (status != 101 && status != 200) {
-        auto body = co_await read_piece(*connection, parser, doing);
-        throw Error(status == 404   ? ErrorKind::not_found
-                    : status == 409 ? ErrorKind::conflict
-                                    : ErrorKind::unavailable,
-                    "{}: {} {}", doing, status, body);
+        Upgraded refused{.stream = nullptr, .refusal = to_head(parser.get().base())};
+        refused.refusal.body = co_await read_piece(*connection, parser, doing);
+        co_return refused;
     }
     connection->stream.raw().expires_never();
-    co_return std::make_unique<UpgradedStream>(std::move(connection), doing);
+    auto raw = std::make_unique<RawBytes>(std::move(connection->stream),
+                                          std::move(connection->buffer), doing);
+    co_return Upgraded{std::move(raw), {}};
 }
 
 Task<std::unique_ptr<WebSocket>> HttpClient::websocket(Request request, aio::Deadline deadline,

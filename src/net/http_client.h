@@ -15,6 +15,7 @@
 
 #include "aio/deadline.h"
 #include "aio/task.h"
+#include "net/byte_stream.h"
 #include "net/http.h"
 #include "net/websocket.h"
 
@@ -37,14 +38,9 @@ class ResponseStream {
     virtual Task<std::string> read() = 0;
 };
 
-// Raw bytes both ways after an Upgrade (the engine's attach and exec).
-class ByteStream {
-  public:
-    virtual ~ByteStream() = default;
-    virtual Task<std::string> read() = 0;  // "" at the end
-    virtual Task<> write(std::string data) = 0;
-    virtual void shutdown_write() = 0;  // half-close
-    virtual void abort() = 0;
+struct Upgraded {
+    std::unique_ptr<ByteStream> stream;  // null: refused
+    Response refusal;
 };
 
 class HttpClient {
@@ -60,9 +56,9 @@ class HttpClient {
     Task<Response> request(Request request, aio::Deadline deadline);
     // The head by the deadline; reading the body has none.
     Task<std::unique_ptr<ResponseStream>> open(Request request, aio::Deadline deadline);
-    // Sends with "Connection: Upgrade"; a connection of its own. Throws Error(unavailable) with
-    // status and body when the peer answers neither 101 nor 200.
-    Task<std::unique_ptr<ByteStream>> upgrade(Request request, aio::Deadline deadline);
+    // Sends with "Connection: Upgrade"; a connection of its own. An answer that is neither 101 nor
+    // 200 is a refusal.
+    Task<Upgraded> upgrade(Request request, aio::Deadline deadline);
     // A connection of its own. An answer that is not 101 throws Error: unauthenticated for 401,
     // forbidden for 403, not_found for 404, unavailable otherwise.
     Task<std::unique_ptr<WebSocket>> websocket(Request request, aio::Deadline deadline,

@@ -1,10 +1,14 @@
 #include "net/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <charconv>
 
 #include "aio/task_group.h"
 #include "base/log.h"
@@ -20,6 +24,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kPiece = 16 << 10;
 constexpr auto kLinger = std::chrono::seconds{2};
 constexpr std::size_t kMostLinger = 64 << 20;
+constexpr auto kLookAgain = std::chrono::milliseconds{250};
 constexpr auto kGrace = std::chrono::seconds(2);  // for answers under way, at the end
 
 using Parser = http::request_parser<http::buffer_body>;
@@ -49,8 +54,8 @@ const std::string& http_date() {
 
 std::string render_head(int status, const Headers& headers, std::string_view framing,
                         bool keep_alive) {
-    auto head =
-        fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
+    auto head = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+    if (!headers.find("Date")) head += fmt::format("Date: {}\r\n", http_date());
     for (const auto& [name, value] : headers) {
         if ((name + value).find_first_of("\r\n") != std::string::npos) {
             throw Error(ErrorKind::internal, "header field {} has a line break in its value", name);
@@ -72,6 +77,26 @@ Response problem(int status, std::string_view detail) {
 
 bool has_no_body(int status) {
     return status == 204 || status == 304 || status / 100 == 1;
+}
+
+// True once the peer has said that it sends no more.
+bool has_hung_up(int socket) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+    return info.tcpi_state != TCP_ESTABLISHED;
+}
+
+// Raw bytes have no pings of their own: the kernel asks, and gives up what it can't deliver.
+void find_dead_peers(int socket) {
+    const auto set = [socket](int level, int option, int value) {
+        ::setsockopt(socket, level, option, &value, sizeof value);
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, 25'000);
 }
 
 // One client's connection and the request on it that is being answered.
@@ -135,6 +160,8 @@ class Session : public Exchange {
     void abort() {
         if (websocket_ != nullptr) {
             websocket_->abort();
+        } else if (raw_ != nullptr) {
+            raw_->abort();
         } else if (!upgraded_) {  // else the stream has moved into the WebSocket
             stream_.close();
         }
@@ -186,30 +213,49 @@ class Session : public Exchange {
         std::string body;
         const auto deadline = std::chrono::steady_clock::now() + options_.body_timeout;
         while (!parser_->is_done()) {
-            const auto had = body.size();
-            const auto left = parser_->content_length_remaining();
-            body.resize(had +
-                        (left && *left > 0 ? std::min<std::uint64_t>(*left, 4 * kPiece) : kPiece));
-            parser_->get().body().data = body.data() + had;
-            parser_->get().body().size = body.size() - had;
-            stream_.raw().expires_at(deadline);
-            auto [error, count] =
-                co_await http::async_read_some(stream_, buffer_, *parser_, kTuple);
-            if (error == http::error::need_buffer) error = {};
-            body.resize(body.size() - parser_->get().body().size);
-            if (error == beast::error::timeout) {
-                broken_ = true;
-                throw Error(ErrorKind::timeout, "the request's body did not arrive in time");
-            }
-            if (error) {
-                broken_ = true;
-                if (refusal_for(error))
-                    throw InvalidInput("", "the request's body is malformed: " + error.message());
-                throw_failure(error, "reading a request's body from " + peer_);
-            }
+            body += co_await read_some(deadline);
             if (body.size() > max_body) throw too_large();
         }
         co_return body;
+    }
+
+    bool expects_continue() const override {
+        return beast::iequals(parser_->get()[http::field::expect], "100-continue");
+    }
+
+    std::optional<std::uint64_t> body_length() const override {
+        if (parser_->chunked()) return std::nullopt;
+        const auto length = parser_->content_length();
+        return length ? *length : 0;
+    }
+
+    Task<std::string> read_piece() override {
+        if (!parser_->is_done() && expects_continue() && !answered_ &&
+            !std::exchange(continued_, true)) {
+            co_await write_all("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        while (!parser_->is_done()) {
+            auto piece =
+                co_await read_some(std::chrono::steady_clock::now() + options_.body_timeout);
+            if (!piece.empty()) co_return piece;
+        }
+        co_return std::string();
+    }
+
+    Task<> until_gone() override {
+        auto& socket = stream_.raw().socket();
+        for (;;) {
+            const auto [error] = co_await socket.async_wait(asio::socket_base::wait_read, kTuple);
+            if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+            char byte = 0;
+            const auto count = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+            if (error || count == 0) co_return;
+            if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) co_return;
+            if (count < 0) continue;
+            // The next request waits already, and hides the end that may come behind it.
+            if (has_hung_up(socket.native_handle())) co_return;
+            co_await aio::sleep(kLookAgain);
+        }
     }
 
     Task<> respond(Response response) override {
@@ -235,6 +281,18 @@ class Session : public Exchange {
                                                    std::move(subprotocol));
         websocket_ = socket.get();
         co_return std::make_unique<Borrowed>(std::move(socket), websocket_);
+    }
+
+    Task<std::unique_ptr<ByteStream>> take_over(Response head) override {
+        begin_answer();
+        co_await write_all(render_head(head.status, head.headers, "", true));
+        upgraded_ = true;
+        stream_.raw().expires_never();
+        find_dead_peers(stream_.raw().socket().native_handle());
+        auto raw = std::make_unique<RawBytes>(std::move(stream_), std::move(buffer_),
+                                              "connection with " + peer_);
+        raw_ = raw.get();
+        co_return std::make_unique<BorrowedBytes>(std::move(raw), raw_);
     }
 
     Task<> write_all(std::string text) { co_await write_buffers({asio::buffer(text)}); }
@@ -277,12 +335,48 @@ class Session : public Exchange {
         WebSocket*& slot_;
     };
 
-    void begin_answer() {
-        if (std::exchange(answered_, true)) throw std::logic_error("a request is answered once");
+    // The same for what is left after an upgrade.
+    class BorrowedBytes : public ByteStream {
+      public:
+        BorrowedBytes(std::unique_ptr<ByteStream> stream, ByteStream*& slot)
+            : stream_(std::move(stream)), slot_(slot) {}
+        ~BorrowedBytes() override { slot_ = nullptr; }
+        BorrowedBytes(const BorrowedBytes&) = delete;
+        BorrowedBytes& operator=(const BorrowedBytes&) = delete;
+        Task<std::string> read() override { return stream_->read(); }
+        Task<> write(std::string data) override { return stream_->write(std::move(data)); }
+        void shutdown_write() override { stream_->shutdown_write(); }
+        void abort() override { stream_->abort(); }
+
+      private:
+        std::unique_ptr<ByteStream> stream_;
+        ByteStream*& slot_;
+    };
+
+    // Some of the body, maybe nothing yet.
+    Task<std::string> read_some(std::chrono::steady_clock::time_point deadline) {
+        const auto left = parser_->content_length_remaining();
+        const auto most = left && *left > 0 ? std::min<std::uint64_t>(*left, 4 * kPiece) : kPiece;
+        std::string piece(most, '\0');
+        parser_->get().body().data = piece.data();
+        parser_->get().body().size = piece.size();
+        stream_.raw().expires_at(deadline);
+        auto [error, count] = co_await http::async_read_some(stream_, buffer_, *parser_, kTuple);
+        if (error == http::error::need_buffer) error = {};
+        piece.resize(piece.size() - parser_->get().body().size);
+        if (!error) co_return piece;
+        broken_ = true;
+        if (error == beast::error::timeout) {
+            throw Error(ErrorKind::timeout, "the request's body did not arrive in time");
+        }
+        if (refusal_for(error)) {
+            throw InvalidInput("", "the request's body is malformed: " + error.message());
+        }
+        throw_failure(error, "reading a request's body from " + peer_);
     }
 
-    bool expects_continue() const {
-        return beast::iequals(parser_->get()[http::field::expect], "100-continue");
+    void begin_answer() {
+        if (std::exchange(answered_, true)) throw std::logic_error("a request is answered once");
     }
 
     static std::optional<Refusal> refusal_for(const boost::system::error_code& error) {
@@ -320,6 +414,7 @@ class Session : public Exchange {
     Request request_;
     std::optional<Refusal> refusal_;
     WebSocket* websocket_ = nullptr;
+    ByteStream* raw_ = nullptr;
     bool is_websocket_ = false;
     bool keep_alive_ = true;
     bool answered_ = false;
@@ -329,43 +424,63 @@ class Session : public Exchange {
     bool idle_ = false;
 };
 
-class ChunkWriter : public ResponseWriter {
+class BodyWriter : public ResponseWriter {
   public:
-    explicit ChunkWriter(Session& session, bool chunked) : session_(session), chunked_(chunked) {}
-    ~ChunkWriter() override {
-        if (!finished_) session_.break_connection();
+    enum class Framing { none, sized, chunked, until_close };
+
+    BodyWriter(Session& session, Framing framing, std::uint64_t length)
+        : session_(session), framing_(framing), left_(length) {}
+    ~BodyWriter() override {
+        if (!finished_ || left_ > 0) session_.break_connection();
     }
-    ChunkWriter(const ChunkWriter&) = delete;
-    ChunkWriter& operator=(const ChunkWriter&) = delete;
+    BodyWriter(const BodyWriter&) = delete;
+    BodyWriter& operator=(const BodyWriter&) = delete;
 
     Task<> write(std::string data) override {
-        if (data.empty()) co_return;
-        if (!chunked_) {
-            co_await session_.write_buffers({asio::buffer(data)});
+        if (data.empty() || framing_ == Framing::none) co_return;
+        if (framing_ == Framing::chunked) {
+            const auto size = fmt::format("{:x}\r\n", data.size());
+            co_await session_.write_buffers(
+                {asio::buffer(size), asio::buffer(data), asio::buffer("\r\n", 2)});
             co_return;
         }
-        const auto size = fmt::format("{:x}\r\n", data.size());
-        co_await session_.write_buffers(
-            {asio::buffer(size), asio::buffer(data), asio::buffer("\r\n", 2)});
+        if (framing_ == Framing::sized) {
+            if (data.size() > left_) throw std::logic_error("more body than Content-Length says");
+            left_ -= data.size();
+        }
+        co_await session_.write_buffers({asio::buffer(data)});
     }
     Task<> finish() override {
         finished_ = true;
-        if (chunked_) co_await session_.write_all("0\r\n\r\n");
+        if (framing_ == Framing::chunked) co_await session_.write_all("0\r\n\r\n");
     }
 
   private:
     Session& session_;
-    bool chunked_;
+    Framing framing_;
+    std::uint64_t left_;  // of a sized body
     bool finished_ = false;
 };
 
 Task<std::unique_ptr<ResponseWriter>> Session::stream(Response head) {
+    using Framing = BodyWriter::Framing;
     begin_answer();
-    const bool chunked = parser_->get().version() >= 11;
-    if (!chunked) keep_alive_ = false;
-    co_await write_all(render_head(head.status, head.headers,
-                                   chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive()));
-    co_return std::make_unique<ChunkWriter>(*this, chunked);
+    auto framing = parser_->get().version() >= 11 ? Framing::chunked : Framing::until_close;
+    std::uint64_t length = 0;
+    if (const auto told = head.headers.find("Content-Length")) {
+        const auto [end, error] = std::from_chars(told->begin(), told->end(), length);
+        if (error != std::errc{} || end != told->end()) {
+            throw Error(ErrorKind::internal, "Content-Length is no number: {}", *told);
+        }
+        framing = Framing::sized;
+    }
+    if (has_no_body(head.status) || request_.method == "HEAD") framing = Framing::none;
+    if (framing == Framing::none) length = 0;
+    if (framing == Framing::until_close) keep_alive_ = false;
+    co_await write_all(render_head(
+        head.status, head.headers,
+        framing == Framing::chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive()));
+    co_return std::make_unique<BodyWriter>(*this, framing, length);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "aio/task.h"
+#include "net/byte_stream.h"
 #include "net/http.h"
 #include "net/websocket.h"
 
@@ -28,8 +29,9 @@ struct ServerOptions {
     std::chrono::milliseconds idle_timeout{75'000};   // between requests
 };
 
-// Writes a body piece by piece (chunked). Dropping it without finish() breaks the connection, so
-// that the client sees that the body is not whole.
+// Writes a body piece by piece: in chunks, or as many bytes as the head's Content-Length says. What
+// is written where there is no body (HEAD, 304) goes nowhere. Dropping it without finish() breaks
+// the connection, so that the client sees that the body is not whole.
 class ResponseWriter {
   public:
     virtual ~ResponseWriter() = default;
@@ -39,8 +41,8 @@ class ResponseWriter {
     virtual Task<> finish() = 0;
 };
 
-// One request that is being answered. The handler answers exactly once: respond(), stream() or
-// accept_websocket(). Dead after the handler returns.
+// One request that is being answered. The handler answers exactly once: respond(), stream(),
+// accept_websocket() or take_over(). Dead after the handler returns.
 class Exchange {
   public:
     virtual ~Exchange() = default;
@@ -49,6 +51,15 @@ class Exchange {
     virtual bool secure() const = 0;
     // Throws Error(too_large), Error(timeout).
     virtual Task<std::string> read_body(std::size_t max_body) = 0;
+    // The body as the head tells it: its length (0: there is none), or nothing when it is chunked.
+    virtual std::optional<std::uint64_t> body_length() const = 0;
+    // The client sends its body when the first piece is asked for (Expect: 100-continue).
+    virtual bool expects_continue() const = 0;
+    // The next piece of the body; "" at its end. Each has ServerOptions::body_timeout. Throws
+    // Error(timeout), Error(unavailable), InvalidInput.
+    virtual Task<std::string> read_piece() = 0;
+    // After the body: returns when the client has closed its connection.
+    virtual Task<> until_gone() = 0;
     virtual Task<> respond(Response response) = 0;
     virtual Task<std::unique_ptr<ResponseWriter>> stream(Response head) = 0;
     virtual bool wants_websocket() const = 0;
@@ -56,6 +67,9 @@ class Exchange {
     // handler does.
     virtual Task<std::unique_ptr<WebSocket>> accept_websocket(WebSocketOptions options = {},
                                                               std::string subprotocol = {}) = 0;
+    // Answers with `head` (101), and gives what is left: raw bytes. Lives as long as the handler
+    // does.
+    virtual Task<std::unique_ptr<ByteStream>> take_over(Response head) = 0;
     virtual bool answered() const = 0;
 };
 

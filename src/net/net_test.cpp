@@ -383,6 +383,7 @@ TEST(Query, DecodesItsParametersInOrder) {
     EXPECT_EQ(query.find("flag"), "");
     EXPECT_EQ(query.find("x"), "1=2");
     EXPECT_EQ(query.find("y"), std::nullopt);
+    EXPECT_EQ(Query::parse("cmd=echo+a%2Bb").find("cmd"), "echo a+b");
     EXPECT_THROW(Query::parse("a=%2"), InvalidInput);
     EXPECT_EQ(percent_decode(percent_encode("a/b c%")), "a/b c%");
 }

@@ -5,12 +5,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 
 namespace trailer::net {
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kRawPiece = 64 << 10;
 
 Task<std::vector<asio::generic::stream_protocol::endpoint>> addresses_of(const Endpoint& endpoint,
                                                                          aio::Deadline deadline) {
@@ -78,6 +80,29 @@ Task<Stream> connect(const Endpoint& endpoint, asio::ssl::context* tls, aio::Dea
         co_return stream;
     }
     throw_failure(last, "connecting to " + endpoint.to_string());
+}
+
+Task<std::string> RawBytes::read() {
+    if (early_.size() > 0) {
+        std::string piece(static_cast<const char*>(early_.data().data()), early_.size());
+        early_.clear();
+        co_return piece;
+    }
+    std::string piece(kRawPiece, '\0');
+    const auto [error, count] = co_await stream_.async_read_some(asio::buffer(piece), kTuple);
+    if (error && error != asio::error::eof) throw_failure(error, doing_);
+    piece.resize(count);
+    co_return piece;
+}
+
+Task<> RawBytes::write(std::string data) {
+    const auto [error, count] = co_await asio::async_write(stream_, asio::buffer(data), kTuple);
+    if (error) throw_failure(error, doing_);
+}
+
+void RawBytes::shutdown_write() {
+    boost::system::error_code ignored;
+    stream_.raw().socket().shutdown(asio::socket_base::shutdown_send, ignored);
 }
 
 std::string peer_of(const asio::generic::stream_protocol::socket& socket) {

@@ -7,11 +7,13 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/teardown.hpp>
 #include <memory>
 #include <optional>
 
 #include "aio/deadline.h"
+#include "net/byte_stream.h"
 #include "net/http.h"
 
 namespace trailer::net {
@@ -92,6 +94,24 @@ void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
 // Connects, with TLS where the endpoint says so. Throws Error(unavailable) that names the endpoint,
 // or Error(timeout).
 Task<Stream> connect(const Endpoint& endpoint, asio::ssl::context* tls, aio::Deadline deadline);
+
+// What is left of a connection after an upgrade: raw bytes, beginning with those that came together
+// with the head.
+class RawBytes : public ByteStream {
+  public:
+    RawBytes(Stream stream, beast::flat_buffer early, std::string doing)
+        : stream_(std::move(stream)), early_(std::move(early)), doing_(std::move(doing)) {}
+
+    Task<std::string> read() override;
+    Task<> write(std::string data) override;
+    void shutdown_write() override;
+    void abort() override { stream_.close(); }
+
+  private:
+    Stream stream_;
+    beast::flat_buffer early_;
+    std::string doing_;
+};
 
 // "127.0.0.1:5123", or "unix" for a unix socket.
 std::string peer_of(const asio::generic::stream_protocol::socket& socket);

@@ -2,6 +2,10 @@
 //
 // One reader and one writer at a time, which may be different coroutines; several writers take
 // turns inside write(). Pings are answered by read(). One thread.
+//
+// Liveness: each side pings. A peer is given up within 2 * ping_interval when nothing comes from it
+// while someone reads, or when what was sent to it is lost on the way (TCP retransmits). A peer
+// that merely does not read is alive: it slows its writer, for as long as it likes.
 #pragma once
 
 #include <chrono>
@@ -11,6 +15,8 @@
 #include <string_view>
 
 #include "aio/task.h"
+#include "base/error.h"
+#include "net/http.h"
 
 namespace trailer::net {
 
@@ -24,7 +30,7 @@ class WebSocket {
     virtual ~WebSocket() = default;
 
     // The next message; nothing when the peer has closed in good order. Throws Error(unavailable)
-    // when the connection broke or nothing at all came for twice the ping interval.
+    // when the connection broke, was given up or aborted.
     virtual Task<std::optional<WebSocketMessage>> read() = 0;
     // Returns when the message is handed to the kernel: a slow peer slows its own writer. Throws
     // Error(unavailable).
@@ -40,6 +46,19 @@ class WebSocket {
 struct WebSocketOptions {
     std::size_t max_message = 1 << 20;  // bytes; a larger one ends the connection (1009)
     std::chrono::milliseconds ping_interval{7'000};  // a dead peer is found within twice this
+    // Bytes that a client masks at once (a server masks nothing); a bulk stream wants many.
+    std::size_t write_buffer = 8 << 10;
+};
+
+// The server answered a WebSocket's handshake with something else.
+class UpgradeRefused : public Error {
+  public:
+    UpgradeRefused(ErrorKind kind, const std::string& message, Response response)
+        : Error(kind, message), response_(std::move(response)) {}
+    const Response& response() const { return response_; }
+
+  private:
+    Response response_;
 };
 
 }  // namespace trailer::net

@@ -56,7 +56,8 @@ struct Capabilities {
     std::int64_t cpus = 0;
     std::int64_t memory_total = 0;  // bytes
     std::vector<Gpu> gpus;
-    std::vector<NetworkInterface> network_interfaces;  // those that can carry macvlan
+    std::vector<std::string> network_drivers;          // "bridge", "ipvlan", of the engine
+    std::vector<NetworkInterface> network_interfaces;  // those that can carry macvlan and ipvlan
     // The host's own bounds, which no server can widen.
     bool allow_privileged = false;
     bool allow_host_network = false;
@@ -68,9 +69,9 @@ struct Capabilities {
 };
 BOOST_DESCRIBE_STRUCT(Capabilities, (),
                       (runtime, runtime_version, runtime_api_version, storage_driver, kernel,
-                       cgroup_version, cpus, memory_total, gpus, network_interfaces,
-                       allow_privileged, allow_host_network, allowed_bind_roots, allowed_devices,
-                       allowed_capabilities))
+                       cgroup_version, cpus, memory_total, gpus, network_drivers,
+                       network_interfaces, allow_privileged, allow_host_network, allowed_bind_roots,
+                       allowed_devices, allowed_capabilities))
 
 // POST /api/agent/register. Refused with 403: "pending approval" (try again later), or with 409
 // when the token belongs to a host that is bound to another key.
@@ -103,10 +104,25 @@ struct MetricToggles {
     bool host = true;
     bool workspaces = true;
     bool gpus = true;
+    bool volumes =
+        true;  // their sizes: the engine reads every file for them, at most 1 % of the time
 
     bool operator==(const MetricToggles&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(MetricToggles, (), (host, workspaces, gpus))
+BOOST_DESCRIBE_STRUCT(MetricToggles, (), (host, workspaces, gpus, volumes))
+
+// When what Trailer made on a host and nobody uses any more goes: images of which a newer build
+// took the name.
+struct CollectionPolicy {
+    bool enabled = true;
+    std::int64_t keep = 1;                        // of each Image, the newest former builds
+    std::int64_t older_than_ms = 24 * 3'600'000;  // younger ones stay
+    // While the engine's disk is fuller than this, all of them go; 100: never.
+    std::int64_t disk_above_percent = 85;
+
+    bool operator==(const CollectionPolicy&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(CollectionPolicy, (), (enabled, keep, older_than_ms, disk_above_percent))
 
 // Per host, kept by the server, in force at the agent as soon as an answer brings them.
 struct HostSettings {
@@ -117,12 +133,16 @@ struct HostSettings {
     std::int64_t build_timeout_ms = 60 * 60'000;
     MetricToggles metrics;
     std::int64_t metrics_retention_ms = 7 * 24 * 3'600'000LL;
+    // What carries our label and belongs to nothing known stays this long.
+    std::int64_t leftover_grace_ms = 5 * 60'000;
+    CollectionPolicy collection;
 
     bool operator==(const HostSettings&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(HostSettings, (),
                       (heartbeat_interval_ms, reconcile_interval_ms, pull_timeout_ms,
-                       push_timeout_ms, build_timeout_ms, metrics, metrics_retention_ms))
+                       push_timeout_ms, build_timeout_ms, metrics, metrics_retention_ms,
+                       leftover_grace_ms, collection))
 
 struct RegisterAnswer {
     std::string host_id;
@@ -178,15 +198,54 @@ struct Metrics {
 };
 BOOST_DESCRIBE_STRUCT(Metrics, (), (host))
 
+// An object on the host that carries our label and belongs to nothing known.
+struct Leftover {
+    Kind kind = Kind::workspace;  // of what it was made for
+    std::string name;             // in the engine
+    std::string object;           // its id there
+    Timestamp since{};            // when it was first seen so
+    Timestamp removal{};
+
+    bool operator==(const Leftover&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Leftover, (), (kind, name, object, since, removal))
+
+// Something that was removed because nobody uses it any more.
+struct Collected {
+    Timestamp at{};
+    Kind kind = Kind::image;
+    std::string name;
+    std::string reason;
+    std::int64_t bytes = 0;  // its size, some of which others may share; 0: not known
+
+    bool operator==(const Collected&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Collected, (), (at, kind, name, reason, bytes))
+
+// What lies about on a host, and what was cleared away last.
+struct Upkeep {
+    std::vector<Leftover> leftovers;          // the first of them, up to kMostTold
+    std::int64_t leftovers_count = 0;         // all of them
+    std::vector<Collected> collected;         // the newest first, up to kMostTold
+    std::int64_t collected_count = 0;         // all since the agent's start
+    std::optional<double> disk_used_percent;  // of the engine's data; absent where it can't be seen
+
+    static constexpr std::size_t kMostTold = 20;
+    bool operator==(const Upkeep&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Upkeep, (),
+                      (leftovers, leftovers_count, collected, collected_count, disk_used_percent))
+
 // POST /api/agent/heartbeat
 struct HeartbeatRequest {
     Timestamp clock{};  // the host's, to translate times between the two
     Condition engine;
     Condition reconcile;
     Metrics metrics;
+    Upkeep upkeep;
     std::int64_t revision = 0;  // applied
 };
-BOOST_DESCRIBE_STRUCT(HeartbeatRequest, (), (clock, engine, reconcile, metrics, revision))
+BOOST_DESCRIBE_STRUCT(HeartbeatRequest, (), (clock, engine, reconcile, metrics, upkeep, revision))
 
 struct HeartbeatAnswer {
     bool enabled = true;
@@ -212,10 +271,12 @@ using DesiredVolume = Desired<VolumeSpec>;
 struct DesiredImage : Desired<ImageSpec> {
     // Part of what the image is made from: another number builds (or pulls) it again.
     std::int64_t rebuilds = 0;
+    // The agent has told that its own pull brought this image to the host.
+    bool pulled = false;
 
     bool operator==(const DesiredImage&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (Desired<ImageSpec>), (rebuilds))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (Desired<ImageSpec>), (rebuilds, pulled))
 
 struct DesiredWorkspace : Desired<WorkspaceSpec> {
     bool running = true;
@@ -223,11 +284,14 @@ struct DesiredWorkspace : Desired<WorkspaceSpec> {
     std::optional<Timestamp> restart_before;
     // Part of what the container is made from: another number replaces it.
     std::int64_t redeploys = 0;
+    // The newest revision of this workspace that the agent has told to be in force. What differs
+    // from a revision that was in force, someone else has changed.
+    std::int64_t applied_revision = 0;
 
     bool operator==(const DesiredWorkspace&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>),
-                      (running, restart_before, redeploys))
+                      (running, restart_before, redeploys, applied_revision))
 
 // GET /api/agent/desired-state?revision=N: the whole of it, or 304 when N is the newest.
 struct DesiredState {
@@ -293,21 +357,23 @@ BOOST_DESCRIBE_STRUCT(PlanObstacle, (), (kind, name, text))
 struct HostPlan {
     std::vector<PlanStep> steps;
     std::vector<PlanObstacle> obstacles;
-    std::string fault;  // why there is no plan: "the engine does not answer"
+    std::vector<Leftover> leftovers;  // that stay until their time
+    std::string fault;                // why there is no plan: "the engine does not answer"
 
     bool operator==(const HostPlan&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(HostPlan, (), (steps, obstacles, fault))
+BOOST_DESCRIBE_STRUCT(HostPlan, (), (steps, obstacles, leftovers, fault))
 
 // Text frames of GET /api/agent/realtime, both ways.
 enum class ControlType {
     nudge,     // to the agent: `revision` is wanted now
     settings,  // to the agent: heartbeat at once, the settings have changed
     plan,      // to the agent: GET /api/agent/plans/ID, say what it would do, and POST that there
+    session,   // to the agent: somebody waits for a connection of GET /api/agent/session
     echo,      // either way: answer with echo_reply and the same id
     echo_reply,
 };
-BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, plan, echo, echo_reply)
+BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, plan, session, echo, echo_reply)
 
 struct ControlMessage {
     ControlType type = ControlType::nudge;

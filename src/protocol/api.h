@@ -103,6 +103,7 @@ struct HostView {
     std::string address;      // where the agent connects from
     std::optional<IdentityConflict> identity_conflict;
     Metrics metrics;                    // the latest
+    Upkeep upkeep;                      // the latest
     std::int64_t revision = 0;          // wanted
     std::int64_t revision_applied = 0;  // told by the last heartbeat
     Timestamp created{};
@@ -111,7 +112,8 @@ struct HostView {
 BOOST_DESCRIBE_STRUCT(HostView, (),
                       (id, name, status, since, enabled, settings, heartbeat, realtime, engine,
                        reconcile, version, os, architecture, capabilities, fingerprint, address,
-                       identity_conflict, metrics, revision, revision_applied, created, updated))
+                       identity_conflict, metrics, upkeep, revision, revision_applied, created,
+                       updated))
 
 // A workspace, network, volume or image as the API shows it. `running` and `messages` as told in
 // api.md; `running` is there for workspaces only.
@@ -121,6 +123,7 @@ struct ResourceView {
     std::string name;
     std::string host;  // its name
     std::string host_id;
+    std::string group;  // empty: none
     std::optional<bool> running;
     json::object spec;
     State status = State::pending;
@@ -131,24 +134,25 @@ struct ResourceView {
     Timestamp updated{};
 };
 BOOST_DESCRIBE_STRUCT(ResourceView, (),
-                      (kind, id, name, host, host_id, running, spec, status, messages, observed,
-                       revision, created, updated))
+                      (kind, id, name, host, host_id, group, running, spec, status, messages,
+                       observed, revision, created, updated))
 
 // A document of `trailer apply -f`, an element of POST /api/apply, and the body of POST
 // /api/workspaces and its like (there `kind` may be left out).
 struct Document {
     std::optional<Kind> kind;
     std::string name;
-    std::string host;  // name or id; empty: the only host there is
+    std::string host;  // name or id; empty: the group's, else the only host there is
+    std::optional<std::string> group;  // missing: as it is; empty: none
     std::optional<bool> running;
     json::object spec;
 
     static constexpr std::array kRequired{std::string_view{"name"}};
 };
-BOOST_DESCRIBE_STRUCT(Document, (), (kind, name, host, running, spec))
+BOOST_DESCRIBE_STRUCT(Document, (), (kind, name, host, group, running, spec))
 
-enum class ApplyResult { created, updated, unchanged };
-BOOST_DESCRIBE_ENUM(ApplyResult, created, updated, unchanged)
+enum class ApplyResult { created, updated, unchanged, deleted };
+BOOST_DESCRIBE_ENUM(ApplyResult, created, updated, unchanged, deleted)
 
 struct ApplyItem {
     Kind kind = Kind::workspace;
@@ -166,11 +170,40 @@ struct PlanOfHost {
 };
 BOOST_DESCRIBE_STRUCT(PlanOfHost, (), (host, plan))
 
+// One resource by its names.
+struct ResourceName {
+    Kind kind = Kind::workspace;
+    std::string name;
+    std::string id;
+
+    bool operator==(const ResourceName&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ResourceName, (), (kind, name, id))
+
 struct ApplyAnswer {
     std::vector<ApplyItem> items;
+    // What the groups of the request have, but the request has not; volumes apart, which stay.
+    std::vector<ResourceName> left_over;
     std::optional<std::vector<PlanOfHost>> plans;  // of a dry run
 };
-BOOST_DESCRIBE_STRUCT(ApplyAnswer, (), (items, plans))
+BOOST_DESCRIBE_STRUCT(ApplyAnswer, (), (items, left_over, plans))
+
+// What belongs together, such as the services of a Compose file. A group is there while something
+// is in it.
+struct GroupView {
+    std::string name;
+    std::vector<std::string> hosts;              // their names
+    std::map<std::string, std::int64_t> states;  // of its workspaces: how many are in each
+    std::int64_t workspaces = 0;
+    std::int64_t networks = 0;
+    std::int64_t volumes = 0;
+    std::int64_t images = 0;
+    Timestamp created{};  // the first of them
+    Timestamp updated{};  // the last of them
+};
+BOOST_DESCRIBE_STRUCT(GroupView, (),
+                      (name, hosts, states, workspaces, networks, volumes, images, created,
+                       updated))
 
 enum class EventType { created, updated, deleted };
 BOOST_DESCRIBE_ENUM(EventType, created, updated, deleted)

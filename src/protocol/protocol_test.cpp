@@ -99,6 +99,22 @@ TEST(Validate, NamesEachBadMemberOfAWorkspace) {
                 testing::ElementsAre("/spec/image", "/spec/imagee"));
 }
 
+TEST(Validate, AHealthCheckHasACommandOrIsDisabled) {
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "health_check": {"disabled": true}})"),
+                testing::IsEmpty());
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "health_check": {"retries": 2}})"),
+                testing::ElementsAre("/spec/health_check/command"));
+    EXPECT_THAT(pointers(Kind::workspace,
+                         R"({"image": "x", "health_check": {"disabled": true, "command": ["a"]}})"),
+                testing::ElementsAre("/spec/health_check/command"));
+}
+
+TEST(Validate, AnAliasAndAHostNameMayBeASingleLetter) {
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "hostname": "a",
+                          "networks": [{"network": "lab", "aliases": ["b", "c_d", "-e", ""]}]})"),
+                testing::ElementsAre("/spec/networks/0/aliases/2", "/spec/networks/0/aliases/3"));
+}
+
 TEST(Validate, ChecksNetworksAsProductMdSays) {
     EXPECT_THAT(pointers(Kind::network, R"({"driver": "macvlan"})"),
                 testing::ElementsAre("/spec/parent", "/spec/subnet"));
@@ -110,6 +126,42 @@ TEST(Validate, ChecksNetworksAsProductMdSays) {
             Kind::network,
             R"({"subnet": "10.40.0.0/24", "gateway": "10.41.0.1", "ip_range": "10.40.1.0/25"})"),
         testing::ElementsAre("/spec/gateway", "/spec/ip_range"));
+}
+
+TEST(Validate, ChecksInterfacesTagsAndIpv6OfNetworks) {
+    EXPECT_THAT(pointers(Kind::network, R"({"driver": "ipvlan", "subnet": "10.9.0.0/24",
+        "parent": "eth0", "vlan": 10, "mode": "l3", "ipv6": true, "ipv6_subnet": "fd00:9::/64",
+        "ipv6_gateway": "fd00:9::1", "gateway": "10.9.0.1"})"),
+                testing::IsEmpty());
+    EXPECT_THAT(pointers(Kind::network, R"({"ipv6": true})"), testing::IsEmpty());
+    EXPECT_THAT(pointers(Kind::network, R"({"parent": "eth0", "vlan": 10, "mode": "l2",
+        "ipv6_subnet": "fd00::/64", "ipv6_gateway": "fd00::1"})"),
+                testing::ElementsAre("/spec/parent", "/spec/vlan", "/spec/mode",
+                                     "/spec/ipv6_subnet", "/spec/ipv6_gateway"));
+    const auto macvlan = [](std::string_view rest) {
+        return faults(Kind::network,
+                      fmt::format(R"({{"driver": "macvlan", "subnet": "10.9.0.0/24", {}}})", rest));
+    };
+    EXPECT_THAT(
+        macvlan(R"("parent": "eth0", "vlan": 4095)"),
+        testing::ElementsAre(FieldError{"/spec/vlan", "expected a VLAN tag from 1 to 4094"}));
+    EXPECT_THAT(macvlan(R"("parent": "enp0s20f0u1u2", "vlan": 100)").at(0).detail,
+                testing::HasSubstr("enp0s20f0u1u2.100 is longer than 15 letters"));
+    EXPECT_EQ(macvlan(R"("parent": "../eth0")").at(0).pointer, "/spec/parent");
+    EXPECT_EQ(macvlan(R"("parent": "eth0", "mode": "l2")").at(0).pointer, "/spec/mode");
+    EXPECT_EQ(macvlan(R"("parent": "eth0", "ipv6": true)").at(0).pointer, "/spec/ipv6_subnet");
+    EXPECT_EQ(macvlan(R"("parent": "eth0", "gateway": "10.9.0.255")").at(0).pointer,
+              "/spec/gateway");
+    EXPECT_EQ(faults(Kind::network, R"({"ipv6": true, "ipv6_subnet": "fd00::5/64"})").at(0).detail,
+              "has host bits set; did you mean fd00::/64?");
+    EXPECT_EQ(faults(Kind::network, R"({"ipv6": true, "ipv6_subnet": "fd00::/64",
+        "ipv6_gateway": "fd01::1"})")
+                  .at(0)
+                  .pointer,
+              "/spec/ipv6_gateway");
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "networks": [
+        {"network": "lab", "ipv4": "10.0.0.2", "ipv6": "10.0.0.2"}]})"),
+                testing::ElementsAre("/spec/networks/0/ipv6"));
 }
 
 TEST(Validate, ChecksImageReferences) {
@@ -139,6 +191,8 @@ TEST(Validate, NamesAreTheEnginesNamesToo) {
     EXPECT_TRUE(bad("dev/../x"));
     EXPECT_TRUE(bad(std::string(64, 'a')));
     EXPECT_TRUE(bad("019355f0-0000-7000-8000-000000000000"));
+    EXPECT_TRUE(bad("dev.next"));
+    EXPECT_FALSE(bad("dev.next.js"));
 }
 
 TEST(Gpus, AreAllOrACountOrUuids) {

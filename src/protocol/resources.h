@@ -104,11 +104,12 @@ struct NetworkAttachment {
     std::string network;               // a Network's name on the same host
     std::vector<std::string> aliases;  // names by which others on it find this workspace
     std::string ipv4;                  // fixed address; empty: the engine picks
+    std::string ipv6;                  // likewise, on a network with IPv6
 
     static constexpr std::array kRequired{std::string_view{"network"}};
     auto operator<=>(const NetworkAttachment&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(NetworkAttachment, (), (network, aliases, ipv4))
+BOOST_DESCRIBE_STRUCT(NetworkAttachment, (), (network, aliases, ipv4, ipv6))
 
 // On the wire: "all", a count, or a list of GPU UUIDs.
 struct Gpus {
@@ -142,15 +143,16 @@ constexpr bool kebab_case(RestartPolicy) {
 
 struct HealthCheck {
     std::vector<std::string> command;  // executed directly, without a shell
+    bool disabled = false;             // the image's own check too; then `command` must be empty
     std::int64_t interval_ms = 30'000;
     std::int64_t timeout_ms = 30'000;
     std::int64_t start_period_ms = 0;
     std::int64_t retries = 3;
 
-    static constexpr std::array kRequired{std::string_view{"command"}};
     bool operator==(const HealthCheck&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(HealthCheck, (), (command, interval_ms, timeout_ms, start_period_ms, retries))
+BOOST_DESCRIBE_STRUCT(HealthCheck, (),
+                      (command, disabled, interval_ms, timeout_ms, start_period_ms, retries))
 
 // A device of the host, given to a container.
 struct Device {
@@ -198,6 +200,29 @@ struct Dependency {
 };
 BOOST_DESCRIBE_STRUCT(Dependency, (), (workspace, condition))
 
+// What becomes of a new container that does not get healthy.
+enum class OnUnhealthy { keep, roll_back };
+BOOST_DESCRIBE_ENUM(OnUnhealthy, keep, roll_back)
+
+// How a container that can't change in place gives way to a new one.
+struct ReplacePolicy {
+    // With roll_back, and a health check in the spec or the image: the former container is kept,
+    // stopped, until the new one is healthy. It comes back when the new one turns unhealthy, or is
+    // not healthy after this long.
+    OnUnhealthy on_unhealthy = OnUnhealthy::keep;
+    std::int64_t healthy_within_ms = 60'000;
+
+    bool operator==(const ReplacePolicy&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ReplacePolicy, (), (on_unhealthy, healthy_within_ms))
+
+// What is done about a container that someone changed behind our back.
+enum class DriftPolicy {
+    repair,  // it is made as wanted again, at once
+    report,  // it is told, and left as it is until the workspace is applied or redeployed
+};
+BOOST_DESCRIBE_ENUM(DriftPolicy, repair, report)
+
 struct WorkspaceSpec {
     std::string image;  // an Image's name on the same host, or a reference
     PullPolicy pull = PullPolicy::missing;
@@ -213,6 +238,8 @@ struct WorkspaceSpec {
     Resources resources;
     RestartPolicy restart = RestartPolicy::unless_stopped;
     std::optional<HealthCheck> health_check;
+    ReplacePolicy replace;
+    DriftPolicy drift = DriftPolicy::repair;
     std::vector<Dependency> depends_on;
     std::vector<std::string> dns;                    // addresses of name servers
     std::map<std::string, std::string> extra_hosts;  // name -> address
@@ -227,6 +254,8 @@ struct WorkspaceSpec {
     std::vector<std::string> cap_add;  // "NET_ADMIN"
     std::vector<std::string> cap_drop;
     std::vector<Device> devices;
+    bool tty = false;         // the process has a terminal, which attach and logs show
+    bool stdin_open = false;  // its standard input stays open for those who attach
     bool privileged = false;
     bool host_network = false;  // then `networks` and `ports` must be empty
     std::map<std::string, std::string> labels;
@@ -236,27 +265,37 @@ struct WorkspaceSpec {
 };
 BOOST_DESCRIBE_STRUCT(WorkspaceSpec, (),
                       (image, pull, entrypoint, command, env, user, working_dir, hostname, ports,
-                       mounts, networks, resources, restart, health_check, depends_on, dns,
-                       extra_hosts, init, stop_signal, stop_grace_ms, read_only, ulimits, sysctls,
-                       logging, cap_add, cap_drop, devices, privileged, host_network, labels))
+                       mounts, networks, resources, restart, health_check, replace, drift,
+                       depends_on, dns, extra_hosts, init, stop_signal, stop_grace_ms, read_only,
+                       ulimits, sysctls, logging, cap_add, cap_drop, devices, tty, stdin_open,
+                       privileged, host_network, labels))
 
-enum class NetworkDriver { bridge, macvlan };
-BOOST_DESCRIBE_ENUM(NetworkDriver, bridge, macvlan)
+enum class NetworkDriver { bridge, macvlan, ipvlan };
+BOOST_DESCRIBE_ENUM(NetworkDriver, bridge, macvlan, ipvlan)
+
+enum class IpvlanMode { l2, l3, l3s };
+BOOST_DESCRIBE_ENUM(IpvlanMode, l2, l3, l3s)
 
 // Fixed once created.
 struct NetworkSpec {
     NetworkDriver driver = NetworkDriver::bridge;
-    std::string subnet;    // CIDR; empty: the engine picks (bridge only)
+    std::string subnet;    // CIDR; empty: the agent picks from its pools (bridge only)
     std::string gateway;   // inside the subnet
     std::string ip_range;  // CIDR inside the subnet
-    std::string parent;    // macvlan: an interface of the host
+    bool ipv6 = false;
+    std::string ipv6_subnet;         // CIDR; empty: the agent picks (bridge only)
+    std::string ipv6_gateway;        // inside it
+    std::string parent;              // macvlan, ipvlan: an interface of the host
+    std::uint16_t vlan = 0;          // tag on the parent, 1 to 4094; 0: none
+    std::optional<IpvlanMode> mode;  // ipvlan; none: l2
     bool internal = false;
     std::map<std::string, std::string> labels;
 
     bool operator==(const NetworkSpec&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(NetworkSpec, (),
-                      (driver, subnet, gateway, ip_range, parent, internal, labels))
+                      (driver, subnet, gateway, ip_range, ipv6, ipv6_subnet, ipv6_gateway, parent,
+                       vlan, mode, internal, labels))
 
 // Fixed once created.
 struct VolumeSpec {

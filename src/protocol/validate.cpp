@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
 #include <cmath>
 #include <set>
 
@@ -64,6 +65,33 @@ class Checker {
         return std::nullopt;
     }
 
+    std::optional<ip::address_v6> ipv6(const std::string& pointer, const std::string& value) {
+        boost::system::error_code error;
+        const auto address = ip::make_address_v6(value, error);
+        if (!error && address.scope_id() == 0) return address;
+        fail(pointer, "expected an IPv6 address such as fd00:40::10");
+        return std::nullopt;
+    }
+
+    std::optional<ip::network_v6> subnet6(const std::string& pointer, const std::string& value) {
+        boost::system::error_code error;
+        const auto network = ip::make_network_v6(value, error);
+        if (error || value.find('/') == value.npos) {
+            fail(pointer, "expected an IPv6 subnet such as fd00:40::/64");
+            return std::nullopt;
+        }
+        if (network.canonical() != network) {
+            fail(pointer, fmt::format("has host bits set; did you mean {}?",
+                                      network.canonical().to_string()));
+            return std::nullopt;
+        }
+        if (network.prefix_length() > 126) {
+            fail(pointer, "is too small: at most /126, which has three addresses");
+            return std::nullopt;
+        }
+        return network;
+    }
+
     std::optional<ip::network_v4> subnet(const std::string& pointer, const std::string& value) {
         boost::system::error_code error;
         const auto network = ip::make_network_v4(value, error);
@@ -89,6 +117,10 @@ class Checker {
 
 bool inside(const ip::network_v4& network, ip::address_v4 address) {
     return ip::network_v4(address, network.prefix_length()).canonical() == network.canonical();
+}
+
+bool inside(const ip::network_v6& network, const ip::address_v6& address) {
+    return ip::network_v6(address, network.prefix_length()).canonical() == network.canonical();
 }
 
 void check_ports(Checker& check, const std::vector<Port>& ports) {
@@ -126,8 +158,19 @@ void check_mounts(Checker& check, const std::vector<Mount>& mounts) {
     }
 }
 
-void check_networks(Checker& check, const std::vector<NetworkAttachment>& networks,
-                    std::vector<FieldError>& errors) {
+// By what others on a network find a workspace; a single letter will do.
+void check_host_name(Checker& check, const std::string& pointer, std::string_view name) {
+    const bool good = !name.empty() && name.size() <= 63 && alphanumeric(name.front()) &&
+                      alphanumeric(name.back()) && std::ranges::all_of(name, [](char c) {
+                          return alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                      });
+    if (good) return;
+    check.fail(pointer,
+               "expected 1 to 63 letters, digits, '-', '_' or '.', beginning and ending with a "
+               "letter or digit");
+}
+
+void check_networks(Checker& check, const std::vector<NetworkAttachment>& networks) {
     std::set<std::string> names;
     for (std::size_t i = 0; i < networks.size(); ++i) {
         const auto& attachment = networks[i];
@@ -137,8 +180,9 @@ void check_networks(Checker& check, const std::vector<NetworkAttachment>& networ
             check.fail(at + "/network", "the workspace is attached to it twice");
         }
         if (!attachment.ipv4.empty()) check.ipv4(at + "/ipv4", attachment.ipv4);
+        if (!attachment.ipv6.empty()) check.ipv6(at + "/ipv6", attachment.ipv6);
         for (std::size_t j = 0; j < attachment.aliases.size(); ++j) {
-            check_name(attachment.aliases[j], fmt::format("{}/aliases/{}", at, j), errors);
+            check_host_name(check, fmt::format("{}/aliases/{}", at, j), attachment.aliases[j]);
         }
     }
 }
@@ -162,7 +206,11 @@ void check_resources(Checker& check, const Resources& resources) {
 
 void check_health(Checker& check, const HealthCheck& health) {
     const std::string at = "/spec/health_check/";
-    if (health.command.empty()) check.fail(at + "command", "expected a command, got an empty list");
+    if (health.disabled && !health.command.empty()) {
+        check.fail(at + "command", "must be empty with `disabled`");
+    } else if (!health.disabled && health.command.empty()) {
+        check.fail(at + "command", "expected a command, or `disabled: true`");
+    }
     const auto duration = [&](const char* name, std::int64_t value, std::int64_t least) {
         constexpr std::int64_t kDay = 24 * 3'600'000;
         if (value < least || value > kDay) {
@@ -177,7 +225,16 @@ void check_health(Checker& check, const HealthCheck& health) {
     }
 }
 
-void check_around(Checker& check, const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
+void check_replace(Checker& check, const ReplacePolicy& replace) {
+    constexpr std::int64_t kLeast = 1000;
+    constexpr std::int64_t kDay = 24 * 3'600'000;
+    if (replace.healthy_within_ms < kLeast || replace.healthy_within_ms > kDay) {
+        check.fail("/spec/replace/healthy_within_ms",
+                   fmt::format("expected {} to {} ms", kLeast, kDay));
+    }
+}
+
+void check_around(Checker& check, const WorkspaceSpec& spec) {
     const auto address = [&](const std::string& pointer, const std::string& text) {
         boost::system::error_code error;
         ip::make_address(text, error);
@@ -193,7 +250,7 @@ void check_around(Checker& check, const WorkspaceSpec& spec, std::vector<FieldEr
         }
         if (value != "host-gateway") address(pointer, value);
     }
-    if (!spec.hostname.empty()) check_name(spec.hostname, "/spec/hostname", errors);
+    if (!spec.hostname.empty()) check_host_name(check, "/spec/hostname", spec.hostname);
     if (!spec.working_dir.empty()) check.absolute_path("/spec/working_dir", spec.working_dir);
     if (spec.user.find_first_of(" \t\n") != spec.user.npos) {
         check.fail("/spec/user", "expected a name, a uid, or uid:gid");
@@ -292,36 +349,39 @@ void check(const WorkspaceSpec& spec, std::vector<FieldError>& errors) {
     }
     check_ports(check, spec.ports);
     check_mounts(check, spec.mounts);
-    check_networks(check, spec.networks, errors);
+    check_networks(check, spec.networks);
     check_resources(check, spec.resources);
     if (spec.health_check) check_health(check, *spec.health_check);
+    check_replace(check, spec.replace);
     check_dependencies(check, spec.depends_on);
-    check_around(check, spec, errors);
+    check_around(check, spec);
     check_rights(check, spec);
     check.labels(spec.labels);
 }
 
-void check(const NetworkSpec& spec, std::vector<FieldError>& errors) {
-    Checker check(errors);
-    check.labels(spec.labels);
-    const bool macvlan = spec.driver == NetworkDriver::macvlan;
-    if (macvlan && spec.parent.empty()) {
-        check.fail("/spec/parent", "is required for macvlan: an interface of the host");
+// The gateway of a subnet, and that it has one.
+void check_gateway4(Checker& check, const NetworkSpec& spec, const ip::network_v4& subnet) {
+    const auto gateway = check.ipv4("/spec/gateway", spec.gateway);
+    if (!gateway) return;
+    if (!inside(subnet, *gateway)) {
+        check.fail("/spec/gateway", "is not inside the subnet " + spec.subnet);
+    } else if (*gateway == subnet.network() || *gateway == subnet.broadcast()) {
+        check.fail("/spec/gateway",
+                   "is the subnet's first or last address, which no machine can have");
     }
-    if (!macvlan && !spec.parent.empty()) check.fail("/spec/parent", "is for macvlan only");
+}
+
+void check_ipv4_part(Checker& check, const NetworkSpec& spec) {
     if (spec.subnet.empty()) {
-        if (macvlan) check.fail("/spec/subnet", "is required for macvlan");
+        if (spec.driver != NetworkDriver::bridge) {
+            check.fail("/spec/subnet", "is required for " + wire::to_text(spec.driver));
+        }
         if (!spec.gateway.empty()) check.fail("/spec/gateway", "needs `subnet`");
         if (!spec.ip_range.empty()) check.fail("/spec/ip_range", "needs `subnet`");
         return;
     }
     const auto subnet = check.subnet("/spec/subnet", spec.subnet);
-    if (!spec.gateway.empty()) {
-        const auto gateway = check.ipv4("/spec/gateway", spec.gateway);
-        if (subnet && gateway && !inside(*subnet, *gateway)) {
-            check.fail("/spec/gateway", "is not inside the subnet " + spec.subnet);
-        }
-    }
+    if (!spec.gateway.empty() && subnet) check_gateway4(check, spec, *subnet);
     if (!spec.ip_range.empty()) {
         const auto range = check.subnet("/spec/ip_range", spec.ip_range);
         if (subnet && range && !range->is_subnet_of(*subnet) && *range != *subnet) {
@@ -330,9 +390,75 @@ void check(const NetworkSpec& spec, std::vector<FieldError>& errors) {
     }
 }
 
+void check_ipv6_part(Checker& check, const NetworkSpec& spec) {
+    if (!spec.ipv6) {
+        if (!spec.ipv6_subnet.empty()) check.fail("/spec/ipv6_subnet", "needs `ipv6: true`");
+        if (!spec.ipv6_gateway.empty()) check.fail("/spec/ipv6_gateway", "needs `ipv6: true`");
+        return;
+    }
+    if (spec.ipv6_subnet.empty()) {
+        if (spec.driver != NetworkDriver::bridge) {
+            check.fail("/spec/ipv6_subnet",
+                       fmt::format("is required for {} with `ipv6`", wire::to_text(spec.driver)));
+        }
+        if (!spec.ipv6_gateway.empty()) check.fail("/spec/ipv6_gateway", "needs `ipv6_subnet`");
+        return;
+    }
+    const auto subnet = check.subnet6("/spec/ipv6_subnet", spec.ipv6_subnet);
+    if (spec.ipv6_gateway.empty()) return;
+    const auto gateway = check.ipv6("/spec/ipv6_gateway", spec.ipv6_gateway);
+    if (subnet && gateway && !inside(*subnet, *gateway)) {
+        check.fail("/spec/ipv6_gateway", "is not inside the subnet " + spec.ipv6_subnet);
+    }
+}
+
+// netdevice(7): IFNAMSIZ, with its final zero.
+constexpr std::size_t kLongestInterface = 15;
+
+bool is_interface_name(std::string_view name) {
+    return name.size() <= kLongestInterface && name != "." && name != ".." &&
+           name.find_first_of("/ \t\n:") == name.npos;
+}
+
+void check_parent(Checker& check, const NetworkSpec& spec) {
+    constexpr int kMostVlan = 4094;  // IEEE 802.1Q: 0 and 4095 are reserved
+    const auto driver = wire::to_text(spec.driver);
+    if (spec.driver == NetworkDriver::bridge) {
+        if (!spec.parent.empty()) check.fail("/spec/parent", "is for macvlan and ipvlan only");
+        if (spec.vlan != 0) check.fail("/spec/vlan", "is for macvlan and ipvlan only");
+    } else if (spec.parent.empty()) {
+        check.fail("/spec/parent",
+                   fmt::format("is required for {}: an interface of the host", driver));
+    } else if (!is_interface_name(spec.parent)) {
+        check.fail("/spec/parent", "expected an interface's name such as eth0");
+    } else if (spec.vlan > kMostVlan) {
+        check.fail("/spec/vlan", fmt::format("expected a VLAN tag from 1 to {}", kMostVlan));
+    } else if (spec.vlan != 0 && !is_interface_name(fmt::format("{}.{}", spec.parent, spec.vlan))) {
+        check.fail("/spec/vlan",
+                   fmt::format("with it, the interface's name {}.{} is longer than {} letters",
+                               spec.parent, spec.vlan, kLongestInterface));
+    }
+    if (spec.mode && spec.driver != NetworkDriver::ipvlan) {
+        check.fail("/spec/mode", "is for ipvlan only");
+    }
+}
+
+void check(const NetworkSpec& spec, std::vector<FieldError>& errors) {
+    Checker check(errors);
+    check.labels(spec.labels);
+    check_parent(check, spec);
+    check_ipv4_part(check, spec);
+    check_ipv6_part(check, spec);
+}
+
 void check(const VolumeSpec& spec, std::vector<FieldError>& errors) {
     Checker check(errors);
     check.text("/spec/driver", spec.driver, "a volume driver");
+    for (const auto& [name, value] : spec.driver_options) {
+        const auto pointer = wire::append_pointer("/spec/driver_options", name);
+        check.text(pointer, name, "an option's name");
+        if (value.find('\0') != value.npos) check.fail(pointer, "has a zero byte inside");
+    }
     check.labels(spec.labels);
 }
 
@@ -384,6 +510,7 @@ json::object check_as(const json::object& spec, std::vector<FieldError>& errors)
 }  // namespace
 
 void check_name(std::string_view name, std::string_view pointer, std::vector<FieldError>& errors) {
+    static const std::set<std::string_view> kReserved{".next", ".former", ".failed"};
     const bool good = name.size() >= 2 && name.size() <= 63 && alphanumeric(name.front()) &&
                       alphanumeric(name.back()) && std::ranges::all_of(name, [](char c) {
                           return alphanumeric(c) || c == '-' || c == '_' || c == '.';
@@ -394,6 +521,12 @@ void check_name(std::string_view name, std::string_view pointer, std::vector<Fie
                           "with a letter or digit"});
     } else if (is_uuid(name)) {
         errors.push_back({std::string(pointer), "must not look like an id (a UUID)"});
+    } else if (const auto dot = name.rfind('.');
+               dot != name.npos && kReserved.contains(name.substr(dot))) {
+        errors.push_back({std::string(pointer),
+                          fmt::format("must not end with {}: a container that is being replaced is "
+                                      "called so",
+                                      name.substr(dot))});
     }
 }
 

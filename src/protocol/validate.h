@@ -12,7 +12,8 @@
 namespace trailer::protocol {
 
 // 2 to 63 letters, digits, '-', '_' or '.', first and last a letter or digit, and not a UUID. It is
-// the object's name in the engine too, so this is what Docker (API 1.41) takes.
+// the object's name in the engine too, so this is what Docker (API 1.41) takes. A group's name
+// keeps to the same.
 void check_name(std::string_view name, std::string_view pointer, std::vector<FieldError>& errors);
 
 // Reads `spec` strictly (unknown members are faults) and checks it. Pointers begin with "/spec".

@@ -1,6 +1,7 @@
 #include "reconcile/execute.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "wire/json.h"
 
 namespace trailer::reconcile {
@@ -8,17 +9,13 @@ namespace {
 
 namespace label = runtime::label;
 using runtime::ContainerRuntime;
+using runtime::label_of;
 using runtime::Labels;
-
-std::string label_of(const Labels& labels, const char* name) {
-    const auto found = labels.find(name);
-    return found == labels.end() ? "" : found->second;
-}
 
 // Why an object of the wanted name is not ours to use.
 std::string whose(std::string_view noun, const std::string& name, const Labels& labels,
                   const std::string& what) {
-    const bool managed = label_of(labels, label::kManaged) == "true";
+    const bool managed = runtime::is_managed(labels);
     return fmt::format(
         "a {0} named \"{1}\" is on this host already{2}, {3}: it is left alone. Remove or rename "
         "it, or give this {4} another name",
@@ -33,6 +30,10 @@ bool same_owner(const Labels& a, const Labels& b) {
            label_of(a, label::kId) == label_of(b, label::kId);
 }
 
+constexpr std::string_view kEnginesPools =
+    ": the engine chose its subnet, because this agent does not see the host's routes or has no "
+    "network_pools; run it on the host's network, or give this network a `subnet`";
+
 class Execution {
   public:
     Execution(ContainerRuntime& runtime, const Step& step, TimeLimits limits,
@@ -43,7 +44,8 @@ class Execution {
           progress_(std::move(progress)),
           touched_(touched) {
         if (!step.object.empty() && step.action != Action::remove_network &&
-            step.action != Action::remove_volume && step.action != Action::remove_image) {
+            step.action != Action::remove_volume && step.action != Action::remove_image &&
+            step.action != Action::release_image) {
             touched.containers.push_back(step.object);
         }
         if (!step.replaces.empty()) touched.containers.push_back(step.replaces);
@@ -54,13 +56,11 @@ class Execution {
             case Action::create_network:
                 return create_network();
             case Action::remove_network:
-                touched_.networks.push_back(step_.object);
-                return runtime_.remove_network(step_.object);
+                return remove_network();
             case Action::create_volume:
                 return create_volume();
             case Action::remove_volume:
-                touched_.volumes.push_back(step_.object);
-                return runtime_.remove_volume(step_.object);
+                return remove_volume();
             case Action::build_image:
                 return build_image();
             case Action::pull_image:
@@ -68,10 +68,12 @@ class Execution {
             case Action::remove_image:
                 touched_.images = true;
                 return runtime_.remove_image(step_.object);
+            case Action::release_image:
+                return release_image();
             case Action::create_container:
                 return create_container();
             case Action::start_container:
-                return runtime_.start_container(step_.object);
+                return start_container();
             case Action::stop_container:
                 return runtime_.stop_container(step_.object, grace());
             case Action::restart_container:
@@ -79,11 +81,12 @@ class Execution {
             case Action::rename_container:
                 return runtime_.rename_container(step_.object, step_.name);
             case Action::remove_container:
-                return runtime_.remove_container(step_.object);
+                return remove_container();
             case Action::update_container:
                 return runtime_.update_container(step_.object, step_.spec.limits,
                                                  step_.spec.restart);
             case Action::connect_network:
+                touched_.networks.push_back(step_.attachment.network);  // it may have gone
                 return runtime_.connect_network(step_.object, step_.attachment);
             case Action::disconnect_network:
                 return disconnect_network();
@@ -103,6 +106,7 @@ class Execution {
     }
 
     Task<> create_network() {
+        if (!step_.fault.empty()) throw Error(ErrorKind::conflict, "{}", step_.fault);
         std::optional<Error> conflict;
         try {
             auto id = co_await runtime_.create_network(step_.network);
@@ -113,11 +117,39 @@ class Execution {
         }
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_network(step_.name);
-        if (!found) throw Error(*conflict);  // its addresses are taken, not its name
+        if (!found) {  // its addresses are taken, not its name
+            throw Error(ErrorKind::conflict, "{}{}", conflict->what(),
+                        step_.network.subnet.empty() ? kEnginesPools : "");
+        }
         touched_.networks.push_back(found->id);
         if (same_owner(found->labels, step_.network.labels)) co_return;
         throw Error(ErrorKind::conflict, whose("network", step_.name, found->labels,
                                                fmt::format(" (subnet {})", found->subnet)));
+    }
+
+    // A container that Trailer made has been taken off before.
+    Task<> remove_network() {
+        touched_.networks.push_back(step_.object);
+        std::optional<Error> conflict;
+        try {
+            co_await runtime_.remove_network(step_.object);
+        } catch (const Error& e) {
+            if (e.kind() != ErrorKind::conflict) throw;
+            conflict = e;
+        }
+        if (!conflict) {
+            touched_.gone_networks.push_back(std::move(touched_.networks.back()));
+            touched_.networks.pop_back();
+            co_return;
+        }
+        const auto found = co_await runtime_.find_network(step_.object);
+        if (!found || found->attached.empty()) throw Error(*conflict);
+        throw Error(
+            ErrorKind::conflict,
+            "network {} is in use by {}, not made by Trailer: disconnect {} from it, and the "
+            "network goes by itself",
+            found->name, fmt::join(found->attached, ", "),
+            found->attached.size() == 1 ? "it" : "them");
     }
 
     Task<> create_volume() {
@@ -154,6 +186,46 @@ class Execution {
         co_await runtime_.pull_image(step_.image->reference, aio::Deadline::in(limits_.pull),
                                      progress_);
         touched_.forced_pull = step_.image->hash;
+        touched_.pulled = step_.brings_image;
+    }
+
+    Task<> release_image() {
+        touched_.images = true;
+        try {
+            co_await runtime_.remove_image(step_.object);
+            touched_.image_gone = true;
+        } catch (const Error& e) {
+            if (e.kind() != ErrorKind::conflict) throw;
+            log::info("image {} stays: {}", runtime::short_id(step_.object), e.what());
+            touched_.image_in_use = step_.object;
+        }
+    }
+
+    Task<> remove_container() {
+        if (step_.stop_first) co_await stop_if_there(step_.object);
+        co_await runtime_.remove_container(step_.object);
+        is_gone(step_.object);
+    }
+
+    // Needs no look any more.
+    void is_gone(const std::string& id) {
+        std::erase(touched_.containers, id);
+        touched_.gone_containers.push_back(id);
+    }
+
+    Task<> remove_volume() {
+        touched_.volumes.push_back(step_.object);
+        co_await runtime_.remove_volume(step_.object);
+        touched_.gone_volumes.push_back(std::move(touched_.volumes.back()));
+        touched_.volumes.pop_back();
+    }
+
+    Task<> stop_if_there(std::string id) {
+        try {
+            co_await runtime_.stop_container(std::move(id), grace());
+        } catch (const Error& e) {
+            if (e.kind() != ErrorKind::not_found) throw;
+        }
     }
 
     Task<> create_container() {
@@ -196,9 +268,24 @@ class Execution {
             touched_.containers.push_back(found->id);  // made before we were killed
             co_return;
         }
-        throw Error(ErrorKind::conflict,
-                    whose("container", step_.spec.name, found->labels,
-                          fmt::format(" ({}, image {})", found->id.substr(0, 12), found->image)));
+        throw Error(
+            ErrorKind::conflict,
+            whose("container", step_.spec.name, found->labels,
+                  fmt::format(" ({}, image {})", runtime::short_id(found->id), found->image)));
+    }
+
+    // What can't be started any more goes, and is made anew: its volumes have names of their own.
+    Task<> start_container() {
+        std::string why;
+        try {
+            co_await runtime_.start_container(step_.object);
+        } catch (const runtime::Unstartable& e) {
+            why = e.what();
+        }
+        if (why.empty()) co_return;
+        log::warning("{}: it is made anew", why);
+        co_await runtime_.remove_container(step_.object);
+        is_gone(step_.object);
     }
 
     Task<> restart_container() {
@@ -223,6 +310,7 @@ class Execution {
     }
 
     Task<> start_replacement() {
+        if (step_.stop_first) co_await runtime_.stop_container(step_.replaces, grace());
         std::optional<Error> failure;
         try {
             co_await runtime_.start_container(step_.object);
@@ -231,23 +319,35 @@ class Execution {
             failure = e;
         }
         if (!failure) co_return;
-        co_await bring_back();
+        if (failure->kind() != ErrorKind::conflict) {
+            co_await roll_back();  // stop_first is about `replaces` here; this one does not run
+            co_return;
+        }
+        // A port or an address that another has may be free soon: this one is tried again.
+        co_await runtime_.remove_container(step_.object);
+        if (step_.running) co_await runtime_.start_container(step_.replaces);
         throw Error(failure->kind(), "{} (the former container is back)", failure->what());
     }
 
+    // One that runs is set aside before it is stopped: killed after that, the planner knows that it
+    // has failed, whatever its exit code. One that ends again and again comes to rest first: Docker
+    // (20.10) can neither rename nor update it while it starts and ends.
     Task<> roll_back() {
-        co_await bring_back();
-        throw Error(ErrorKind::conflict, "{} (the former container is back)", step_.reason);
-    }
-
-    Task<> bring_back() {
-        co_await runtime_.remove_container(step_.object);
+        const auto failed = step_.name + kFailedSuffix;
+        if (!step_.stop_first) co_await runtime_.rename_container(step_.object, failed);
+        co_await runtime_.stop_container(step_.object, grace());
+        co_await runtime_.update_container(step_.object, step_.spec.limits,
+                                           protocol::RestartPolicy::no);
+        if (step_.stop_first) co_await runtime_.rename_container(step_.object, failed);
         if (step_.running) co_await runtime_.start_container(step_.replaces);
     }
 
+    // The name is free for no longer than it takes to rename another container.
     Task<> finish_replacement() {
-        co_await runtime_.remove_container(step_.replaces);
+        co_await runtime_.rename_container(step_.replaces, step_.name + kFormerSuffix);
         co_await runtime_.rename_container(step_.object, step_.name);
+        co_await runtime_.remove_container(step_.replaces);
+        is_gone(step_.replaces);
     }
 
     ContainerRuntime& runtime_;

@@ -20,7 +20,14 @@ struct Touched {
     std::vector<std::string> networks;    // ids or names
     std::vector<std::string> volumes;     // names
     bool images = false;
-    std::string forced_pull;  // the hash of an image that was pulled by force
+    // What was removed, and need not be looked for.
+    std::vector<std::string> gone_containers;  // ids
+    std::vector<std::string> gone_networks;    // ids
+    std::vector<std::string> gone_volumes;     // names
+    std::string forced_pull;                   // the hash of an image that was pulled by force
+    bool pulled = false;                       // it was not here before
+    bool image_gone = false;                   // release_image: it was removed
+    std::string image_in_use;                  // release_image: it was not
 };
 
 // Throws Error that says what stands in the way and what to do about it. `step` and `touched`

@@ -6,13 +6,8 @@
 namespace trailer::reconcile {
 namespace {
 
-namespace label = runtime::label;
 using runtime::Event;
-
-bool managed(const runtime::Labels& labels) {
-    const auto found = labels.find(label::kManaged);
-    return found != labels.end() && found->second == "true";
-}
+using runtime::is_managed;
 
 // Sessions and copies leave a container as it is. "exec_create: sh" has its command behind.
 bool changes_container(std::string_view action) {
@@ -37,7 +32,8 @@ bool Observer::take(const Event& event) {
             return true;
         case Event::Type::container:
             if (event.id == own_container_id_ || !changes_container(event.action)) return false;
-            if (!managed(event.labels) && !observed_.containers.contains(event.id)) return false;
+            if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return false;
+            if (event.action == "destroy") return forget_container(event.id);
             containers_.insert(event.id);
             return true;
         case Event::Type::network:
@@ -46,6 +42,7 @@ bool Observer::take(const Event& event) {
                 containers_.insert(event.container);
                 return true;
             }
+            if (event.action == "destroy") return forget_network(event.id);
             networks_.insert(event.id);
             return true;
         case Event::Type::volume:
@@ -57,6 +54,19 @@ bool Observer::take(const Event& event) {
             return true;
     }
     return false;
+}
+
+bool Observer::forget_container(const std::string& id) {
+    destroyed_.insert(id);
+    answered_.erase(id);
+    containers_.erase(id);
+    return observed_.containers.erase(id) > 0;
+}
+
+bool Observer::forget_network(const std::string& id) {
+    destroyed_.insert(id);
+    networks_.erase(id);
+    return observed_.networks.erase(id) > 0;
 }
 
 bool Observer::has_news() const {
@@ -80,6 +90,9 @@ Task<> Observer::look(std::function<bool(const runtime::Container&)> busy) {
 
 Task<> Observer::look_at(Touched touched) {
     // Noted first, so that what can't be looked at now is looked at later.
+    for (const auto& id : touched.gone_containers) forget_container(id);
+    for (const auto& id : touched.gone_networks) forget_network(id);
+    for (const auto& name : touched.gone_volumes) observed_.volumes.erase(name);
     containers_.insert(touched.containers.begin(), touched.containers.end());
     networks_.insert(touched.networks.begin(), touched.networks.end());
     volumes_.insert(touched.volumes.begin(), touched.volumes.end());
@@ -104,11 +117,16 @@ Task<> Observer::list() {
         containers_.clear();
         networks_.clear();
         volumes_.clear();
+        destroyed_.clear();
+        answered_.clear();
+        listed_ = ++asked_;
         Observed fresh;
-        fresh.forced_pulls = observed_.forced_pulls;
+        fresh.host_subnets = observed_.host_subnets;
+        fresh.volume_sizes = observed_.volume_sizes;
         for (auto& each : co_await runtime_.list_networks()) {
             const auto id = each.id;
-            fresh.networks[id] = std::move(each);
+            auto& networks = is_managed(each.labels) ? fresh.networks : fresh.others_networks;
+            networks[id] = std::move(each);
         }
         for (auto& each : co_await runtime_.list_volumes()) {
             const auto name = each.name;
@@ -122,6 +140,12 @@ Task<> Observer::list() {
         co_await look_at_images();
         fresh.images = std::move(observed_.images);
         fresh.references = std::move(observed_.references);
+        for (const auto& id : destroyed_) {
+            fresh.containers.erase(id);
+            fresh.networks.erase(id);
+        }
+        fresh.memory = std::move(observed_.memory);
+        fresh.disk_used_percent = observed_.disk_used_percent;
         observed_ = std::move(fresh);
     } catch (...) {
         complete_ = false;
@@ -131,9 +155,16 @@ Task<> Observer::list() {
 
 Task<> Observer::look_at_container(std::string id) {
     containers_.erase(id);
+    const auto asked = ++asked_;
     try {
         auto found = co_await runtime_.find_container(id);
-        if (found && found->id != own_container_id_ && managed(found->labels)) {
+        if (auto& newest = answered_[id]; newest > asked || listed_ > asked) {
+            co_return;  // an answer to a later question has come already
+        } else {
+            newest = asked;
+        }
+        if (found && found->id != own_container_id_ && is_managed(found->labels) &&
+            !destroyed_.contains(id)) {
             observed_.containers[found->id] = std::move(*found);
         } else {
             observed_.containers.erase(id);
@@ -148,11 +179,16 @@ Task<> Observer::look_at_network(std::string id_or_name) {
     networks_.erase(id_or_name);
     try {
         auto found = co_await runtime_.find_network(id_or_name);
-        if (found && managed(found->labels)) {
+        if (found && !destroyed_.contains(found->id)) {
             const auto id = found->id;
-            observed_.networks[id] = std::move(*found);
-        } else {
-            std::erase_if(observed_.networks, [&](const auto& each) {
+            found->attached.clear();  // comes and goes without a word
+            auto& networks =
+                is_managed(found->labels) ? observed_.networks : observed_.others_networks;
+            networks[id] = std::move(*found);
+            co_return;
+        }
+        for (auto* networks : {&observed_.networks, &observed_.others_networks}) {
+            std::erase_if(*networks, [&](const auto& each) {
                 return each.first == id_or_name || each.second.name == id_or_name;
             });
         }
@@ -166,10 +202,11 @@ Task<> Observer::look_at_volume(std::string name) {
     volumes_.erase(name);
     try {
         auto found = co_await runtime_.find_volume(name);
-        if (found && managed(found->labels)) {
+        if (found && is_managed(found->labels)) {
             observed_.volumes[name] = std::move(*found);
         } else {
             observed_.volumes.erase(name);
+            observed_.volume_sizes.erase(name);  // another of its name is another
         }
     } catch (...) {
         volumes_.insert(name);
@@ -179,6 +216,7 @@ Task<> Observer::look_at_volume(std::string name) {
 
 Task<> Observer::look_at_images() {
     images_ = false;
+    const auto asked = ++asked_;
     try {
         std::map<std::string, runtime::Image> images;
         for (auto& each : co_await runtime_.list_images()) {
@@ -190,6 +228,8 @@ Task<> Observer::look_at_images() {
             const auto found = co_await runtime_.find_image(reference);
             if (found) references.insert(reference);
         }
+        if (images_answered_ > asked) co_return;
+        images_answered_ = asked;
         observed_.images = std::move(images);
         observed_.references = std::move(references);
     } catch (...) {

@@ -35,11 +35,20 @@ class Observer {
     // Looks at what a step touched.
     Task<> look_at(Touched touched);
 
-    void forced_pull(const std::string& image_resource_id, std::string hash) {
-        observed_.forced_pulls[image_resource_id] = std::move(hash);
+    void set_host_subnets(std::vector<TakenSubnet> subnets) {
+        observed_.host_subnets = std::move(subnets);
     }
+    void set_volume_sizes(std::map<std::string, std::int64_t> sizes) {
+        observed_.volume_sizes = std::move(sizes);
+    }
+    // What is remembered beside what is seen; a listing leaves it as it is.
+    Memory& memory() { return observed_.memory; }
+    void set_disk_used(std::optional<double> percent) { observed_.disk_used_percent = percent; }
 
   private:
+    // It is gone for good. True when it was known.
+    bool forget_container(const std::string& id);
+    bool forget_network(const std::string& id);
     Task<> list();
     Task<> look_at_container(std::string id);
     Task<> look_at_network(std::string id_or_name);
@@ -52,6 +61,14 @@ class Observer {
     std::set<std::string> wanted_references_;
     bool complete_ = false;
     bool listing_ = false;
+    // Ids are never used again: an answer from before must not bring such an object back.
+    // Containers and networks, since the last listing began.
+    std::set<std::string> destroyed_;
+    // Answers may overtake each other: of two about one thing the one to the later question counts.
+    std::uint64_t asked_ = 0;
+    std::uint64_t listed_ = 0;
+    std::map<std::string, std::uint64_t> answered_;  // by container
+    std::uint64_t images_answered_ = 0;
     std::set<std::string> containers_;  // to be looked at: ids
     std::set<std::string> networks_;    // ids or names
     std::set<std::string> volumes_;     // names

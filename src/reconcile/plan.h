@@ -5,8 +5,11 @@
 // steps in any order that `after` allows reaches the desired state; planning then gives no step.
 //
 // A container that can't change in place is replaced in steps of their own:
-//   create NAME.next, stop NAME, start NAME.next, and when it has run for kVerify: remove NAME,
-//   rename NAME.next to NAME. If it does not run, it goes and NAME comes back.
+//   create NAME.next; stop NAME and start NAME.next; when it has proved itself (it has run for
+//   kVerify and, where that is asked for, is healthy): rename NAME to NAME.former, rename NAME.next
+//   to NAME, remove NAME.former.
+// If it does not prove itself, NAME comes back. The new one is kept, stopped, as NAME.failed: that
+// is how a spec that failed is known, and not tried again until it changes.
 #pragma once
 
 #include <chrono>
@@ -16,18 +19,40 @@
 #include <string>
 #include <vector>
 
+#include "reconcile/subnets.h"
 #include "reconcile/wanted.h"
 
 namespace trailer::reconcile {
 
-// What the engine has, of what Trailer made.
+// What no object of the engine can tell. It is lost with the process: what must outlive it is told
+// to the server, which tells it again (DesiredWorkspace::applied_revision, DesiredImage::pulled).
+struct Memory {
+    std::map<std::string, std::string> forced_pulls;  // image resource's id -> hash
+    std::set<std::string> pulled;                     // image resources that our own pull brought
+    std::map<std::string, std::int64_t> applied;      // workspace's id -> revision in force
+    std::map<std::string, Timestamp> unknown_since;   // object -> seen to belong to nothing known
+    bool from_cache = false;                          // what is wanted: the server has yet to tell
+    std::set<std::string> images_in_use;  // could not be removed; until the next full listing
+};
+
+// What the engine has, of what Trailer made, and what stands around it.
 struct Observed {
-    std::map<std::string, runtime::Container> containers;  // by id
-    std::map<std::string, runtime::Network> networks;      // by id
-    std::map<std::string, runtime::Volume> volumes;        // by name
-    std::map<std::string, runtime::Image> images;          // by id
-    std::set<std::string> references;                      // of wanted pulled images: those here
-    std::map<std::string, std::string> forced_pulls;       // image resource's id -> hash, by us
+    std::map<std::string, runtime::Container> containers;     // by id
+    std::map<std::string, runtime::Network> networks;         // by id
+    std::map<std::string, runtime::Volume> volumes;           // by name
+    std::map<std::string, runtime::Image> images;             // by id
+    std::set<std::string> references;                         // of wanted pulled images: those here
+    std::map<std::string, runtime::Network> others_networks;  // by id: not made by Trailer
+    std::vector<TakenSubnet> host_subnets;  // the host's routes and addresses, once asked for
+    std::map<std::string, std::int64_t> volume_sizes;  // by name, bytes; those that are known
+    std::optional<double> disk_used_percent;           // of the engine's data, where seen
+    Memory memory;
+};
+
+// What the host's settings say about planning.
+struct HostRules {
+    std::chrono::milliseconds leftover_grace{5 * 60'000};
+    protocol::CollectionPolicy collection;
 };
 
 enum class Action {
@@ -38,34 +63,25 @@ enum class Action {
     build_image,
     pull_image,
     remove_image,
+    release_image,     // unless something uses it
     create_container,  // `spec`
     start_container,
     stop_container,
     restart_container,
-    rename_container,  // to `name`
-    remove_container,
+    rename_container,    // to `name`
+    remove_container,    // stopped first, where it runs
     update_container,    // limits and restart policy of `spec`
     connect_network,     // `attachment`
     disconnect_network,  // `attachment.network`
-    start_replacement,   // `object`; if it can't, it goes, and `replaces` comes back
-    finish_replacement,  // remove `replaces`, rename `object` to `name`
-    roll_back,           // remove `object`, start `replaces`; tells `reason`
+    start_replacement,   // stop `replaces`, start `object`; if it can't, `replaces` comes back
+    finish_replacement,  // `object` takes the name of `replaces`, which goes
+    roll_back,           // `object` is set aside, `replaces` comes back
 };
 BOOST_DESCRIBE_ENUM(Action, create_network, remove_network, create_volume, remove_volume,
-                    build_image, pull_image, remove_image, create_container, start_container,
-                    stop_container, restart_container, rename_container, remove_container,
-                    update_container, connect_network, disconnect_network, start_replacement,
-                    finish_replacement, roll_back)
-
-// A member that differs. Secrets are not shown.
-struct Change {
-    std::string field;  // "image", "env/EDITOR", "resources/memory"
-    std::string from;
-    std::string to;
-
-    bool operator==(const Change&) const = default;
-};
-std::string to_string(const Change& change);  // "image: a -> b"
+                    build_image, pull_image, remove_image, release_image, create_container,
+                    start_container, stop_container, restart_container, rename_container,
+                    remove_container, update_container, connect_network, disconnect_network,
+                    start_replacement, finish_replacement, roll_back)
 
 // What a container gets between its stop signal and SIGKILL where nothing else is asked for: the
 // engines' own default.
@@ -81,51 +97,47 @@ struct Step {
 
     runtime::ContainerSpec spec;         // create_container, update_container
     runtime::Attachment attachment;      // connect_network, disconnect_network
-    runtime::NetworkSpec network;        // create_network
+    runtime::NetworkSpec network;        // create_network; with the subnets that were chosen
+    std::string fault;                   // why the step will fail, known before it is begun
     runtime::VolumeSpec volume;          // create_volume
     const WantedImage* image = nullptr;  // build_image, pull_image; of the WantedState planned for
     std::string replaces;                // the former container's id
     bool running = true;                 // what is wanted of the container
     bool may_pull = false;               // create_container: the image, when it is not here
     bool pull_first = false;             // create_container: the image, though it is here
-    std::chrono::milliseconds grace = kGrace;  // stop_container, restart_container
+    bool brings_image = false;           // pull_image: it was not here
+    // remove_container; start_replacement: of `replaces`; roll_back: before it is set aside
+    bool stop_first = false;
+    std::chrono::milliseconds grace = kGrace;  // of a stop
+    std::int64_t bytes = 0;                    // release_image: its size
 };
 
 struct Plan {
     std::vector<Step> steps;
     // Resources of which nothing can be done before another is there: "network lab".
     std::map<Key, std::pair<Key, std::string>> waits;
+    // Workspaces whose replacement has yet to prove itself.
+    std::set<Key> unproven;
+    // Why a workspace is not as wanted, and stays so until someone wants something else.
+    std::map<Key, std::string> setbacks;
+    // What someone changed on a workspace that is to be told of it, not repaired.
+    std::map<Key, std::string> drift;
+    // What belongs to nothing known; what is due to go has a step too.
+    std::vector<protocol::Leftover> leftovers;
     // When time alone will make a difference.
     std::optional<Timestamp> look_again;
 };
 
 inline constexpr std::chrono::milliseconds kVerify{500};
 inline constexpr const char* kNextSuffix = ".next";
+inline constexpr const char* kFormerSuffix = ".former";
+inline constexpr const char* kFailedSuffix = ".failed";
 
 // `wanted` must outlive the plan.
-Plan plan(const WantedState& wanted, const Observed& observed, Timestamp now);
+Plan plan(const WantedState& wanted, const Observed& observed, const HostRules& rules,
+          Timestamp now);
 
 // For people and programs elsewhere.
 protocol::HostPlan describe_plan(const Plan& plan, const WantedState& wanted);
-
-// The container that stands for a workspace (by label and name), and the one that is to replace it.
-struct Incarnation {
-    const runtime::Container* current = nullptr;
-    const runtime::Container* next = nullptr;
-    std::vector<const runtime::Container*> others;
-};
-
-// Finds them. Points into the Observed that it was made of.
-class Containers {
-  public:
-    explicit Containers(const Observed& observed);
-    Incarnation of(const WantedWorkspace& workspace) const;
-
-  private:
-    std::multimap<std::string, const runtime::Container*> by_resource_;
-};
-
-// Whether the container that has ended is to be started again.
-bool starts_again(const WantedWorkspace& workspace, const runtime::Container& container);
 
 }  // namespace trailer::reconcile

@@ -1,4 +1,4 @@
-#include "reconcile/trial.h"
+#include "reconcile/planner_trial.h"
 
 namespace {
 
@@ -9,48 +9,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-class PlannerTest : public testing::Test {
-  protected:
-    PlannerTest() { engine.add_image("image:1"); }
-
-    int settle() { return settle(desired); }
-    int settle(const protocol::DesiredState& state) {
-        int done = 0;
-        loop.run(settle_into(state, &done));
-        return done;
-    }
-    // Compiles `desired` and plans on what the engine has.
-    Plan planned() {
-        wanted_ = compile(desired, bounds);
-        Plan made;
-        loop.run(plan_into(&made));
-        return made;
-    }
-
-    Loop loop;
-    FakeRuntime engine{loop.executor()};
-    protocol::DesiredState desired = nothing_wanted();
-    Bounds bounds;
-
-  private:
-    Task<> settle_into(protocol::DesiredState state, int* done) {
-        *done = co_await reconcile::settle(engine, std::move(state),
-                                           [](std::size_t) { return std::size_t{0}; });
-    }
-    Task<> plan_into(Plan* made) {
-        Observer observer(engine, "");
-        *made = co_await plan_now(wanted_, observer);
-    }
-
-    WantedState wanted_;
-};
-
-std::vector<Action> actions(const Plan& plan) {
-    std::vector<Action> list;
-    for (const auto& step : plan.steps) list.push_back(step.action);
-    return list;
-}
 
 TEST_F(PlannerTest, WhatAWorkspaceNeedsComesBeforeIt) {
     add_network(desired, "lab");
@@ -106,8 +64,8 @@ TEST_F(PlannerTest, WhatCantChangeInPlaceReplacesAndSaysWhy) {
     desired.workspaces[0].spec.env["PASSWORD"] = "hunter3";
     desired.workspaces[0].spec.command = {"sleep", "2"};
     const auto plan = planned();
-    EXPECT_THAT(actions(plan), ElementsAre(Action::create_container, Action::stop_container,
-                                           Action::start_replacement, Action::finish_replacement));
+    EXPECT_THAT(actions(plan), ElementsAre(Action::create_container, Action::start_replacement,
+                                           Action::finish_replacement));
     EXPECT_THAT(plan.steps[0].reason, HasSubstr(R"(command: ["sleep","1"] -> ["sleep","2"])"));
     EXPECT_THAT(plan.steps[0].reason, HasSubstr("env/PASSWORD: set -> another value"));
     EXPECT_THAT(plan.steps[0].reason, Not(HasSubstr("hunter")));
@@ -156,11 +114,13 @@ TEST_F(PlannerTest, AnInterruptedReplacementGoesOn) {
     auto next = wanted.workspaces[0].spec;
     next.name = "dev.next";
     engine.put_container(next, false);
-    EXPECT_THAT(actions(planned()), ElementsAre(Action::stop_container, Action::start_replacement,
-                                                Action::finish_replacement));
+    EXPECT_THAT(actions(planned()),
+                ElementsAre(Action::start_replacement, Action::finish_replacement));
+    EXPECT_TRUE(planned().steps[0].stop_first);
     loop.run(engine.stop_container("dev", 1s));
     EXPECT_THAT(actions(planned()),
                 ElementsAre(Action::start_replacement, Action::finish_replacement));
+    EXPECT_FALSE(planned().steps[0].stop_first);
     loop.run(engine.start_container(engine.container("dev.next")->id));
     EXPECT_THAT(actions(planned()), ElementsAre(Action::finish_replacement));
     loop.run(engine.remove_container("dev"));
@@ -377,6 +337,17 @@ TEST_F(PlannerTest, ARenamedContainerGetsItsNameBack) {
     loop.run(engine.rename_container(id, "elsewhere"));
     settle();
     EXPECT_EQ(engine.container("dev")->id, id);
+}
+
+// The engine calls it tools:latest: as "tools" it was not found again, and built without end.
+TEST_F(PlannerTest, AReferenceWithoutATagIsTheLatest) {
+    for (const auto* reference : {"tools", "localhost:5000/team/tools"}) {
+        desired = nothing_wanted();
+        add_image(desired, "tools").spec.reference = reference;
+        settle();
+        EXPECT_EQ(engine.count(fmt::format("build_image {}:latest", reference)), 1U);
+        EXPECT_TRUE(planned().steps.empty());
+    }
 }
 
 }  // namespace

@@ -3,160 +3,288 @@
 // killed.
 #include <rapidcheck.h>
 
-#include "reconcile/trial.h"
+#include "reconcile/containers.h"
+#include "reconcile/random_world.h"
 
 namespace {
 
 using namespace trailer;
 using namespace trailer::reconcile;
+using Drift = RandomWorld::Drift;
 
-constexpr int kNames = 4;
-
-std::string name_of(const char* prefix, int index) {
-    return prefix + std::to_string(index);
+RandomWorld random_world() {
+    return RandomWorld([](int end) { return *rc::gen::inRange(0, end); });
 }
 
-// Specs that differ in what can change in place and in what can't.
-protocol::DesiredState random_state() {
-    auto desired = nothing_wanted();
-    const auto coin = [] { return *rc::gen::arbitrary<bool>(); };
-    const auto below = [](int end) { return *rc::gen::inRange(0, end); };
-    std::vector<std::string> networks;
-    std::vector<std::string> volumes;
-    for (int i = 0; i < kNames; ++i) {
-        if (coin()) {
-            auto& made = add_network(desired, name_of("net", i));
-            made.id += std::to_string(below(2));  // deleted and made anew under its name
-            networks.push_back(made.name);
-        }
-        if (coin()) volumes.push_back(add_volume(desired, name_of("vol", i)).name);
-    }
-    const bool image = coin();
-    if (image) add_image(desired, "tools").rebuilds = below(2);
-    for (int i = 0; i < kNames; ++i) {
-        if (!coin()) continue;
-        auto& made = add_workspace(desired, name_of("ws", i));
-        made.id += std::to_string(below(2));
-        made.running = below(4) != 0;
-        made.redeploys = below(2);
-        auto& spec = made.spec;
-        if (image && coin()) spec.image = "tools";
-        if (coin()) spec.env["A"] = std::to_string(below(2));
-        if (coin()) spec.resources.memory = (64 + below(2)) << 20;
-        if (coin()) spec.resources.pids = 10 + below(2);
-        if (coin()) spec.restart = protocol::RestartPolicy::always;
-        for (const auto& network : networks) {
-            if (coin()) spec.networks.push_back({.network = network});
-        }
-        for (const auto& volume : volumes) {
-            if (coin()) spec.mounts.push_back({.volume = volume, .target = "/" + volume});
-        }
-        made.deleting = below(8) == 0;
-    }
-    return desired;
-}
-
-void put_foreign_objects(FakeRuntime& engine) {
+// What the agent must not touch: made by hand, and by another Trailer host.
+void put_strangers(FakeRuntime& engine) {
+    const runtime::Labels other{{runtime::label::kManaged, "true"},
+                                {runtime::label::kHost, "host-2"},
+                                {runtime::label::kId, "id-of-host-2"}};
     engine.put_network({.name = "foreign"});
     engine.put_volume({.name = "foreign"});
+    engine.put_network({.name = "other", .labels = other});
+    engine.put_volume({.name = "other", .labels = other});
     engine.put_container(
         {.name = "foreign", .image = "image:1", .networks = {{.network = "foreign"}}});
+    engine.put_container(
+        {.name = "other", .image = "image:1", .networks = {{.network = "other"}}, .labels = other});
 }
 
-std::vector<std::string> wanted_names(const protocol::DesiredState& desired) {
-    std::vector<std::string> names{"foreign"};
-    for (const auto& each : desired.workspaces) {
-        if (!each.deleting) names.push_back(each.name);
+bool stranger(const std::string& name) {
+    return name == "foreign" || name == "other" || name == "bridge";
+}
+
+// What an engine ended with, without ids and times; strangers with all that they have.
+struct End {
+    std::vector<std::string> ours;
+    std::vector<runtime::Container> strange_containers;
+    std::vector<runtime::Network> strange_networks;
+    std::vector<runtime::Volume> strange_volumes;
+
+    bool operator==(const End&) const = default;
+};
+
+std::string text_of(const runtime::Container& container) {
+    std::set<std::string> networks;
+    for (const auto& each : container.networks) {
+        networks.insert(fmt::format("{}({})", each.network, fmt::join(each.aliases, " ")));
     }
-    std::ranges::sort(names);
-    return names;
+    return fmt::format("container {} {} {} {} {} {} {} [{}] {}", container.name, container.image,
+                       container.state == ContainerState::running, container.limits.nano_cpus,
+                       container.limits.memory, container.limits.pids,
+                       wire::to_text(container.restart), fmt::join(networks, ", "),
+                       wire::to_json_text(container.labels));
 }
 
-void expect_reached(FakeRuntime& engine, const protocol::DesiredState& desired) {
-    RC_ASSERT(engine.container_names() == wanted_names(desired));
+End end_of(const FakeRuntime& engine) {
+    End end;
+    for (const auto& name : engine.container_names()) {
+        const auto& container = *engine.container(name);
+        if (stranger(name)) {
+            end.strange_containers.push_back(container);
+        } else {
+            end.ours.push_back(text_of(container));
+        }
+    }
+    for (const auto& [id, each] : engine.networks()) {
+        if (stranger(each.name)) {
+            end.strange_networks.push_back(each);
+        } else {
+            end.ours.push_back(
+                fmt::format("network {} {}", each.name, wire::to_json_text(each.labels)));
+        }
+    }
+    for (const auto& [name, each] : engine.volumes()) {
+        if (stranger(name)) {
+            end.strange_volumes.push_back(each);
+        } else {
+            end.ours.push_back(fmt::format("volume {} {}", name, wire::to_json_text(each.labels)));
+        }
+    }
+    std::ranges::sort(end.ours);
+    return end;
+}
+
+void expect_strangers_untouched(const End& before, const FakeRuntime& engine) {
+    const auto after = end_of(engine);
+    RC_ASSERT(after.strange_containers == before.strange_containers);
+    RC_ASSERT(after.strange_networks == before.strange_networks);
+    RC_ASSERT(after.strange_volumes == before.strange_volumes);
+}
+
+void expect_container(const WantedWorkspace& wanted, const FakeRuntime& engine) {
+    const auto* container = engine.container(wanted.name);
+    RC_ASSERT(container != nullptr);
+    RC_ASSERT(container->labels == wanted.spec.labels);
+    RC_ASSERT(container->limits == wanted.spec.limits);
+    RC_ASSERT(container->restart == wanted.spec.restart);
+    const bool running = container->state == ContainerState::running;
+    // Its restart policy may leave what has ended as it is.
+    RC_ASSERT(running == (wanted.running && (running || starts_again(wanted, *container))));
+    std::map<std::string, std::set<std::string>> targets;
+    for (const auto& each : wanted.spec.networks) {
+        targets[each.network] = {each.aliases.begin(), each.aliases.end()};
+    }
+    if (targets.empty()) targets["bridge"] = {};
+    std::map<std::string, std::set<std::string>> seen;
+    for (const auto& each : container->networks) {
+        RC_ASSERT(engine.networks().contains(each.network_id));
+        seen[each.network] = {each.aliases.begin(), each.aliases.end()};
+    }
+    RC_ASSERT(seen == targets);
+}
+
+// Exactly what is wanted is there, as it is wanted, and nothing of ours beside it.
+void expect_reached(const FakeRuntime& engine, const protocol::DesiredState& desired) {
     const auto wanted = compile(desired, {});
+    std::vector<std::string> containers{"foreign", "other"};
     for (const auto& each : wanted.workspaces) {
         if (each.deleting) continue;
-        const auto* container = engine.container(each.name);
-        RC_ASSERT(container->labels == each.spec.labels);
-        RC_ASSERT((container->state == ContainerState::running) == each.running);
-        RC_ASSERT(container->limits == each.spec.limits);
-        RC_ASSERT(container->restart == each.spec.restart);
-        std::set<std::string> networks;
-        for (const auto& attachment : container->networks) {
-            networks.insert(attachment.network);
-            RC_ASSERT(engine.networks().contains(attachment.network_id));
-        }
-        std::set<std::string> targets(each.networks.begin(), each.networks.end());
-        if (targets.empty()) targets.insert("bridge");
-        RC_ASSERT(networks == targets);
+        containers.push_back(each.name);
+        expect_container(each, engine);
     }
-    std::set<std::string> networks;
+    std::ranges::sort(containers);
+    RC_ASSERT(engine.container_names() == containers);
+    std::multiset<std::string> networks;
     for (const auto& [id, each] : engine.networks()) networks.insert(each.name);
-    std::set<std::string> targets{"bridge", "foreign"};
-    for (const auto& each : desired.networks) targets.insert(each.name);
+    std::multiset<std::string> targets{"bridge", "foreign", "other"};
+    for (const auto& each : desired.networks) {
+        if (!each.deleting) targets.insert(each.name);
+    }
     RC_ASSERT(networks == targets);
-    for (const auto& each : desired.volumes) RC_ASSERT(engine.volumes().contains(each.name));
-    RC_ASSERT(engine.container("foreign")->state == ContainerState::running);
-    RC_ASSERT(engine.volumes().contains("foreign"));
+    for (const auto& each : desired.volumes) {
+        RC_ASSERT(engine.volumes().contains(each.name) != each.deleting);
+    }
 }
 
-Task<> reach(FakeRuntime& engine, protocol::DesiredState desired, std::vector<int> dice) {
+// Step by step; `dice` choose among those that nothing stands before. Gives the number of steps.
+Task<> reach(FakeRuntime& engine, protocol::DesiredState desired, std::vector<int> dice,
+             int* steps = nullptr) {
     std::size_t thrown = 0;
-    co_await settle(engine, desired, [&](std::size_t choices) {
+    const auto done = co_await settle(engine, desired, [&](std::size_t choices) {
         const auto die = dice[thrown++ % dice.size()];
         return static_cast<std::size_t>(die) % choices;
     });
+    if (steps != nullptr) *steps = done;
 }
 
-std::vector<int> some_dice() {
-    return *rc::gen::container<std::vector<int>>(32, rc::gen::inRange(0, 1000));
+void expect_nothing_to_do(Loop& loop, FakeRuntime& engine, const protocol::DesiredState& desired) {
+    engine.forget_calls();
+    const auto changes = engine.changes();
+    int steps = -1;
+    loop.run(reach(engine, desired, {0}, &steps));
+    RC_ASSERT(steps == 0);
+    RC_ASSERT(engine.changes() == changes);
+}
+
+Task<> do_step(FakeRuntime* engine, Step step) {
+    Touched touched;
+    co_await execute(*engine, step, {}, {}, touched);
+}
+
+// As the agent does: several resources at once, one step of each.
+Task<> reach_side_by_side(FakeRuntime& engine, protocol::DesiredState desired,
+                          std::vector<int> dice) {
+    const auto wanted = compile(desired, {});
+    Observer observer(engine, "");
+    const auto executor = co_await asio::this_coro::executor;
+    std::size_t thrown = 0;
+    for (int rounds = 0; rounds < 300; ++rounds) {
+        const auto planned = co_await plan_now(wanted, observer);
+        RC_ASSERT(broken_rule(planned, wanted, observer.observed()) == "");
+        if (planned.steps.empty()) co_return;
+        aio::TaskGroup side_by_side(executor);
+        std::set<Key> busy;
+        for (const auto& step : planned.steps) {
+            const bool chosen = busy.empty() || dice[thrown++ % dice.size()] % 3 != 0;
+            if (!chosen || !step.after.empty() || !busy.insert(step.key).second) continue;
+            side_by_side.spawn(do_step(&engine, step));
+        }
+        RC_ASSERT(!busy.empty());
+        co_await side_by_side.join();
+    }
+    RC_FAIL("the plan does not come to an end");
 }
 
 TEST(PlannerProperties, FromAnyStateToAnyOtherInAnyOrder) {
     EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
         Loop loop;
         FakeRuntime engine(loop.executor());
         engine.add_image("image:1");
-        put_foreign_objects(engine);
+        put_strangers(engine);
+        const auto strangers = end_of(engine);
         for (int i = 0; i < 3; ++i) {
-            const auto desired = random_state();
-            loop.run(reach(engine, desired, some_dice()));
+            const auto desired = world.desired();
+            loop.run(reach(engine, desired, world.dice(32)));
             expect_reached(engine, desired);
-            engine.forget_calls();
-            loop.run(reach(engine, desired, {0}));  // planning again gives nothing
-            RC_ASSERT(engine.count("create") + engine.count("remove") + engine.count("start") ==
-                      0U);
+            expect_strangers_untouched(strangers, engine);
+            expect_nothing_to_do(loop, engine, desired);
+            for (const auto& each : world.drift()) RandomWorld::happen(engine, each);
         }
     }));
 }
 
-// Does steps until the engine freezes: as if the agent were killed at that moment.
-Task<> reach_until_frozen(FakeRuntime& engine, protocol::DesiredState desired,
-                          aio::TaskGroup& attempt) {
-    attempt.spawn(reach(engine, std::move(desired), {0, 3, 1}));
-    while (attempt.size() > 0 && !engine.frozen()) co_await aio::sleep(1ms);
-    attempt.cancel();
-    co_await attempt.join();
-    engine.thaw();
+TEST(PlannerProperties, EveryOrderThatTheGraphAllowsEndsTheSame) {
+    EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
+        Loop loop;
+        std::vector<std::unique_ptr<FakeRuntime>> engines;
+        for (int i = 0; i < 4; ++i) {
+            engines.push_back(std::make_unique<FakeRuntime>(loop.executor()));
+            engines.back()->add_image("image:1");
+        }
+        for (int i = 0; i < 2; ++i) {
+            const auto desired = world.desired();
+            std::optional<End> first;
+            for (auto& engine : engines) {
+                loop.run(reach(*engine, desired, world.dice(24)));
+                const auto end = end_of(*engine);
+                RC_ASSERT(end.ours == first.value_or(end).ours);
+                first = end;
+            }
+            const auto drift = world.drift();
+            for (auto& engine : engines) {
+                for (const auto& each : drift) RandomWorld::happen(*engine, each);
+            }
+        }
+    }));
+}
+
+TEST(PlannerProperties, StepsSideBySideEndAsOneAfterAnother) {
+    EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
+        Loop loop;
+        FakeRuntime one(loop.executor());
+        FakeRuntime other(loop.executor());
+        for (auto* engine : {&one, &other}) {
+            engine->add_image("image:1");
+            put_strangers(*engine);
+        }
+        const auto strangers = end_of(one);
+        one.shuffle(static_cast<unsigned>(world.dice(1).front()));
+        for (int i = 0; i < 2; ++i) {
+            const auto desired = world.desired();
+            loop.run(reach_side_by_side(one, desired, world.dice(32)));
+            loop.run(reach(other, desired, {0}));
+            expect_reached(one, desired);
+            expect_strangers_untouched(strangers, one);
+            RC_ASSERT(end_of(one).ours == end_of(other).ours);
+        }
+    }));
+}
+
+TEST(PlannerProperties, APlanOfWhateverIsSeenKeepsTheRules) {
+    EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
+        const auto wanted = compile(world.impossible(), {});
+        const auto observed = world.observed(wanted);
+        RC_ASSERT(broken_rule(plan(wanted, observed, {}, now()), wanted, observed) == "");
+    }));
+}
+
+Task<> killed_after(FakeRuntime& engine, protocol::DesiredState desired, std::size_t changes) {
+    co_await settle_until_killed(engine, std::move(desired), changes);
 }
 
 TEST(PlannerProperties, KilledAfterAnyChangeItGoesOnToTheSameEnd) {
     EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
         Loop loop;
         FakeRuntime engine(loop.executor());
         engine.add_image("image:1");
-        put_foreign_objects(engine);
-        loop.run(reach(engine, random_state(), {0}));
-        const auto desired = random_state();
+        put_strangers(engine);
+        const auto strangers = end_of(engine);
+        loop.run(reach(engine, world.desired(), {0}));
+        const auto desired = world.desired();
         const auto kills = *rc::gen::container<std::vector<int>>(3, rc::gen::inRange(0, 12));
         for (const auto changes : kills) {
-            engine.freeze_after(static_cast<std::size_t>(changes));
-            aio::TaskGroup attempt(loop.executor());
-            loop.run(reach_until_frozen(engine, desired, attempt));
+            loop.run(killed_after(engine, desired, static_cast<std::size_t>(changes)));
         }
         loop.run(reach(engine, desired, {0}));
         expect_reached(engine, desired);
+        expect_strangers_untouched(strangers, engine);
     }));
 }
 

@@ -7,6 +7,7 @@
 #include "aio/signal.h"
 #include "aio/task_group.h"
 #include "base/log.h"
+#include "reconcile/containers.h"
 #include "reconcile/execute.h"
 #include "reconcile/observer.h"
 #include "reconcile/status.h"
@@ -25,20 +26,28 @@ constexpr auto kListAnew = 10min;
 constexpr auto kFirstRetry = 1s;
 constexpr auto kLastRetry = 60s;
 // Steps that mostly wait for something else than the engine are bounded apart.
-constexpr std::size_t kWaitingSteps = 16;
+constexpr std::size_t kWaitingSteps = 32;
+// A stop that takes longer waits for its process, and leaves the engine to others.
+constexpr auto kBriefStop = 500ms;
 constexpr std::size_t kBuilds = 2;
+constexpr auto kLookAtDisk = 30s;
 constexpr auto kProgressEvery = 500ms;
 // A step that is planned again right after it was done: something undoes it, or it has no effect.
 constexpr int kMostRepeats = 3;
 constexpr auto kSoon = 700ms;  // less than the shortest wait, so that a try after it counts anew
 constexpr std::size_t kMostRemembered = 12;
 
-enum class Load { engine, waiting, building };
+enum class Load { engine, stopping, waiting, building };
 
-Load load_of(Action action) {
-    switch (action) {
+Load load_of(const Step& step) {
+    switch (step.action) {
         case Action::stop_container:
         case Action::restart_container:
+        case Action::start_replacement:
+        case Action::roll_back:
+            return Load::stopping;
+        case Action::remove_container:
+            return step.stop_first ? Load::stopping : Load::engine;
         case Action::pull_image:
             return Load::waiting;
         case Action::build_image:
@@ -58,16 +67,13 @@ class Reconciler::Impl {
           sink_(std::move(sink)),
           observer_(runtime, options_.own_container_id) {}
 
-    void set_desired(protocol::DesiredState desired) {
+    void set_desired(protocol::DesiredState desired, Origin origin) {
+        observer_.memory().from_cache = origin == Origin::cache;
         std::map<Key, std::int64_t> before;
         for_each_wanted([&](const auto& each) { before[each.key] = each.revision; });
         auto wanted = std::make_shared<const WantedState>(compile(desired, options_.bounds));
         wanted_ = std::move(wanted);
-        std::set<std::string> references;
-        for (const auto& image : wanted_->images) {
-            if (!image.built && !image.deleting) references.insert(image.reference);
-        }
-        observer_.set_references(std::move(references));
+        observer_.set_references(references_of(*wanted_));
         std::set<Key> known;
         for_each_wanted([&](const auto& each) {
             known.insert(each.key);
@@ -76,6 +82,15 @@ class Reconciler::Impl {
         });
         const auto unknown = [&](const auto& each) { return !known.contains(each.first); };
         std::erase_if(reported_, unknown);
+        std::erase_if(told_setbacks_, unknown);
+        const auto unknown_id = [&](const auto& each) {
+            return !known.contains({Kind::workspace, each.first});
+        };
+        std::erase_if(observer_.memory().applied, unknown_id);
+        const auto unknown_image = [&](const std::string& id) {
+            return !known.contains({Kind::image, id});
+        };
+        std::erase_if(observer_.memory().pulled, unknown_image);
         std::erase_if(last_plans_, unknown);
         std::erase_if(last_steps_, unknown);
         wake();
@@ -84,12 +99,22 @@ class Reconciler::Impl {
     void set_settings(const protocol::HostSettings& settings) {
         limits_ = {.pull = std::chrono::milliseconds{settings.pull_timeout_ms},
                    .build = std::chrono::milliseconds{settings.build_timeout_ms}};
+        rules_ = {.leftover_grace = std::chrono::milliseconds{settings.leftover_grace_ms},
+                  .collection = settings.collection};
+        wake();
     }
 
     void set_enabled(bool enabled) {
         enabled_ = enabled;
         wake();
     }
+
+    void set_volume_sizes(std::map<std::string, std::int64_t> sizes) {
+        observer_.set_volume_sizes(std::move(sizes));
+        wake();
+    }
+
+    bool wants_volumes() const { return wanted_ && !wanted_->volumes.empty(); }
 
     void report_all() {
         reported_.clear();
@@ -105,22 +130,55 @@ class Reconciler::Impl {
         co_await tasks.join();
     }
 
-    protocol::HostPlan explain(const protocol::DesiredState& desired) const {
+    protocol::HostPlan explain(const protocol::DesiredState& desired) {
         if (!observer_.complete()) {
             const auto& reason = engine_.reason;
             return {.fault = reason.empty() ? "the engine has not been looked at yet" : reason};
         }
         const auto wanted = compile(desired, options_.bounds);
-        return describe_plan(plan(wanted, observer_.observed(), now()), wanted);
+        look_at_host(wanted);
+        return describe_plan(plan(wanted, observer_.observed(), rules_, now()), wanted);
+    }
+
+    runtime::Place place_of(const std::string& workspace_id) const {
+        runtime::Place place;
+        if (!wanted_) return place;
+        for (const auto& each : wanted_->workspaces) {
+            if (each.key.id != workspace_id) continue;
+            place.wanted = !each.deleting;
+            place.name = each.name;
+            const auto found = Containers(observer_.observed()).of(each);
+            // While it is being replaced, the one that runs is the one to be looked at.
+            const auto* container = found.current;
+            const bool next_runs =
+                found.next != nullptr && found.next->state == runtime::ContainerState::running;
+            if (next_runs || container == nullptr) container = found.next;
+            if (container != nullptr) place.container = *container;
+        }
+        return place;
     }
 
     const protocol::Condition& engine() const { return engine_; }
     const protocol::Condition& reconcile() const { return reconcile_; }
     std::int64_t revision_applied() const { return revision_applied_; }
 
+    protocol::Upkeep upkeep() const {
+        protocol::Upkeep upkeep;
+        upkeep.leftovers_count = static_cast<std::int64_t>(leftovers_.size());
+        const auto most = std::min(leftovers_.size(), protocol::Upkeep::kMostTold);
+        upkeep.leftovers.assign(leftovers_.begin(),
+                                leftovers_.begin() + static_cast<std::ptrdiff_t>(most));
+        upkeep.collected.assign(collected_.begin(), collected_.end());
+        upkeep.collected_count = collected_count_;
+        upkeep.disk_used_percent = observer_.observed().disk_used_percent;
+        return upkeep;
+    }
+
   private:
     struct Activity {
         Action action{};
+        Load load{};
+        Clock::time_point began;
         std::string detail;
         Clock::time_point detail_told{};
     };
@@ -233,17 +291,34 @@ class Reconciler::Impl {
         });
         if (!listing) co_return;
         listed_ = Clock::now();
+        observer_.memory().images_in_use.clear();
         if (set(engine_, Health::ok)) log::info("engine: answers");
+    }
+
+    void look_at_disk() {
+        if (!options_.disk_used_percent) return;
+        disk_looked_at_ = Clock::now();
+        observer_.set_disk_used(options_.disk_used_percent());
     }
 
     void round(aio::TaskGroup& tasks) {
         if (!wanted_) return;
-        auto planned = plan(*wanted_, observer_.observed(), now());
+        look_at_host(*wanted_);
+        if (Clock::now() - disk_looked_at_ > kLookAtDisk) look_at_disk();
+        auto planned = plan(*wanted_, observer_.observed(), rules_, now());
         look_again_ = planned.look_again;
         forgive(planned);
+        note_leftovers(planned);
+        note_applied(planned);
         if (enabled_) begin_steps(planned, tasks);
         report(planned);
         tell_condition(planned);
+    }
+
+    // Routes come and go without a word, so they are read anew whenever they matter.
+    void look_at_host(const WantedState& wanted) {
+        if (!options_.host_subnets || !lacks_subnets(wanted, observer_.observed())) return;
+        observer_.set_host_subnets(options_.host_subnets());
     }
 
     // What is as wanted has no failure any more. A replacement that has yet to prove itself is not.
@@ -251,12 +326,7 @@ class Reconciler::Impl {
         std::set<Key> unfinished;
         for (const auto& step : planned.steps) unfinished.insert(step.key);
         for (const auto& [key, wait] : planned.waits) unfinished.insert(key);
-        if (planned.look_again) {
-            const Containers containers(observer_.observed());
-            for (const auto& each : wanted_->workspaces) {
-                if (containers.of(each).next != nullptr) unfinished.insert(each.key);
-            }
-        }
+        unfinished.insert(planned.unproven.begin(), planned.unproven.end());
         const auto done = [&](const auto& each) {
             return !unfinished.contains(each.first) && !busy_.contains(each.first);
         };
@@ -266,23 +336,67 @@ class Reconciler::Impl {
         });
     }
 
+    // Since when each is unknown is what the next plan goes by.
+    void note_leftovers(Plan& planned) {
+        std::map<std::string, Timestamp> since;
+        for (const auto& each : planned.leftovers) {
+            since[each.object] = each.since;
+            if (observer_.memory().unknown_since.contains(each.object)) continue;
+            log::warning(
+                "{} {} carries our label and belongs to nothing known: it is removed at {}",
+                protocol::noun(each.kind), each.name, format_rfc3339(each.removal));
+        }
+        observer_.memory().unknown_since = std::move(since);
+        leftovers_ = std::move(planned.leftovers);
+    }
+
+    // What is in force now: what differs later, someone else has changed.
+    void note_applied(const Plan& planned) {
+        std::set<Key> unfinished;
+        for (const auto& step : planned.steps) unfinished.insert(step.key);
+        for (const auto& each : wanted_->workspaces) {
+            const bool open =
+                unfinished.contains(each.key) || busy_.contains(each.key) ||
+                planned.waits.contains(each.key) || planned.unproven.contains(each.key) ||
+                planned.setbacks.contains(each.key) || planned.drift.contains(each.key) ||
+                failures_.contains(each.key) || !each.fault.empty() || each.deleting;
+            if (!open) observer_.memory().applied[each.key.id] = each.revision;
+        }
+        for (const auto& [key, text] : planned.setbacks) {
+            auto& told = told_setbacks_[key];
+            if (told == text) continue;
+            log::warning("{}: {}", protocol::noun(key.kind), text);
+            told = text;
+        }
+        std::erase_if(told_setbacks_,
+                      [&](const auto& each) { return !planned.setbacks.contains(each.first); });
+    }
+
     void begin_steps(const Plan& planned, aio::TaskGroup& tasks) {
         std::map<Load, std::size_t> loads;
-        for (const auto& [key, activity] : busy_) ++loads[load_of(activity.action)];
+        for (const auto& [key, activity] : busy_) ++loads[load_now(activity)];
         const std::map<Load, std::size_t> most{{Load::engine, options_.width},
+                                               {Load::stopping, options_.width},
                                                {Load::waiting, kWaitingSteps},
                                                {Load::building, kBuilds}};
         for (const auto& step : planned.steps) {
             if (!step.after.empty() || busy_.contains(step.key)) continue;
             const auto failure = failures_.find(step.key);
             if (failure != failures_.end() && failure->second.next_try > Clock::now()) continue;
-            const auto load = load_of(step.action);
-            if (loads[load] >= most.at(load)) continue;
+            const auto load = load_of(step);
+            auto& under_way = loads[load == Load::stopping ? Load::engine : load];
+            if (under_way >= most.at(load) || loads[Load::waiting] >= kWaitingSteps) continue;
             if (goes_round(step)) continue;
-            ++loads[load];
-            busy_[step.key] = {.action = step.action};
+            ++under_way;
+            busy_[step.key] = {.action = step.action, .load = load, .began = Clock::now()};
             tasks.spawn(run_step(step, wanted_));
         }
+    }
+
+    // A stop is work for the engine where the process ends at once, and a wait where it does not.
+    static Load load_now(const Activity& activity) {
+        if (activity.load != Load::stopping) return activity.load;
+        return Clock::now() - activity.began < kBriefStop ? Load::engine : Load::waiting;
     }
 
     // Notes that the step is begun. True when it has been again and again, soon after one another:
@@ -326,10 +440,26 @@ class Reconciler::Impl {
         busy_.erase(step.key);
         if (failure) {
             failed(step, failure);
-        } else if (!touched.forced_pull.empty()) {
-            observer_.forced_pull(step.key.id, touched.forced_pull);
+        } else {
+            note_done(step, touched);
         }
         wake();
+    }
+
+    void note_done(const Step& step, const Touched& touched) {
+        auto& memory = observer_.memory();
+        if (!touched.forced_pull.empty()) memory.forced_pulls[step.key.id] = touched.forced_pull;
+        if (touched.pulled) memory.pulled.insert(step.key.id);
+        if (!touched.image_in_use.empty()) memory.images_in_use.insert(touched.image_in_use);
+        if (!touched.image_gone) return;
+        collected_.push_front({.at = now(),
+                               .kind = Kind::image,
+                               .name = step.name,
+                               .reason = step.reason,
+                               .bytes = step.bytes});
+        if (collected_.size() > protocol::Upkeep::kMostTold) collected_.pop_back();
+        ++collected_count_;
+        look_at_disk();
     }
 
     // The steps since the resource was last as wanted: the plan that runs, or that ran last.
@@ -358,7 +488,7 @@ class Reconciler::Impl {
 
     void failed(const Step& step, const std::exception_ptr& why) {
         bool engine_away = false;
-        if (load_of(step.action) == Load::engine || step.action == Action::stop_container) {
+        if (step.action != Action::pull_image && step.action != Action::build_image) {
             try {
                 std::rethrow_exception(why);
             } catch (const Error& e) {
@@ -391,6 +521,11 @@ class Reconciler::Impl {
                 next = std::min(next, failure.next_try);
             }
         }
+        for (const auto& [key, activity] : busy_) {
+            const auto brief = activity.began + kBriefStop;
+            if (activity.load == Load::stopping && brief > Clock::now())
+                next = std::min(next, brief);
+        }
         auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
         if (look_again_) wait = std::min(wait, *look_again_ - now());
         return std::max(wait, 1ms);
@@ -411,6 +546,17 @@ class Reconciler::Impl {
             progress.failure = failure->text;
             progress.next_try = failure->wait;
         }
+        if (const auto found = planned.setbacks.find(wanted.key); found != planned.setbacks.end()) {
+            progress.setback = found->second;
+        }
+        if (const auto found = planned.drift.find(wanted.key); found != planned.drift.end()) {
+            progress.drift = found->second;
+        }
+        const auto& memory = observer_.observed().memory;
+        if (const auto found = memory.applied.find(wanted.key.id); found != memory.applied.end()) {
+            progress.applied_revision = found->second;
+        }
+        progress.pulled = memory.pulled.contains(wanted.key.id);
         if (const auto waits = planned.waits.find(wanted.key); waits != planned.waits.end()) {
             wait_for(waits->second.first, waits->second.second, progress);
         } else if (progress.planned && !progress.busy) {
@@ -484,8 +630,10 @@ class Reconciler::Impl {
         for_each_wanted([&](const auto& each) {
             ++all;
             const auto* failure = failure_of(each.key);
+            const auto setback = planned.setbacks.find(each.key);
             const auto text = !each.fault.empty() && !each.deleting ? each.fault
                               : failure != nullptr                  ? failure->text
+                              : setback != planned.setbacks.end()   ? setback->second
                                                                     : "";
             if (text.empty()) return;
             if (failing++ == 0) {
@@ -501,7 +649,7 @@ class Reconciler::Impl {
                 fmt::format("{} of {} resources are not as wanted: {}", failing, all, first));
         }
         if (planned.steps.empty() && planned.waits.empty() && busy_.empty() && failing == 0 &&
-            !planned.look_again) {
+            planned.unproven.empty()) {
             revision_applied_ = wanted_->revision;
         }
     }
@@ -511,10 +659,16 @@ class Reconciler::Impl {
     Sink sink_;
     Observer observer_;
     TimeLimits limits_;
+    HostRules rules_;
+    std::vector<protocol::Leftover> leftovers_;
+    std::deque<protocol::Collected> collected_;  // the newest first
+    std::int64_t collected_count_ = 0;
+    std::map<Key, std::string> told_setbacks_;
     bool enabled_ = true;
     std::shared_ptr<const WantedState> wanted_;
     std::optional<aio::Signal> wake_;
     Clock::time_point listed_{};
+    Clock::time_point disk_looked_at_{};
     std::optional<Timestamp> look_again_;
     std::map<Key, Activity> busy_;
     std::map<Key, Failure> failures_;
@@ -536,14 +690,20 @@ Reconciler::Reconciler(runtime::ContainerRuntime& runtime, Options options, Sink
     : impl_(std::make_unique<Impl>(runtime, std::move(options), std::move(sink))) {}
 Reconciler::~Reconciler() = default;
 
-void Reconciler::set_desired(protocol::DesiredState desired) {
-    impl_->set_desired(std::move(desired));
+void Reconciler::set_desired(protocol::DesiredState desired, Origin origin) {
+    impl_->set_desired(std::move(desired), origin);
 }
 void Reconciler::set_settings(const protocol::HostSettings& settings) {
     impl_->set_settings(settings);
 }
 void Reconciler::set_enabled(bool enabled) {
     impl_->set_enabled(enabled);
+}
+void Reconciler::set_volume_sizes(std::map<std::string, std::int64_t> sizes) {
+    impl_->set_volume_sizes(std::move(sizes));
+}
+bool Reconciler::wants_volumes() const {
+    return impl_->wants_volumes();
 }
 void Reconciler::report_all() {
     impl_->report_all();
@@ -553,6 +713,12 @@ Task<> Reconciler::run() {
 }
 protocol::HostPlan Reconciler::explain(const protocol::DesiredState& desired) const {
     return impl_->explain(desired);
+}
+runtime::Place Reconciler::place_of(const std::string& workspace_id) const {
+    return impl_->place_of(workspace_id);
+}
+protocol::Upkeep Reconciler::upkeep() const {
+    return impl_->upkeep();
 }
 const protocol::Condition& Reconciler::engine() const {
     return impl_->engine();

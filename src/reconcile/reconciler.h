@@ -10,7 +10,9 @@
 
 #include "aio/task.h"
 #include "protocol/agent.h"
+#include "reconcile/subnets.h"
 #include "reconcile/wanted.h"
+#include "runtime/place.h"
 #include "runtime/runtime.h"
 
 namespace trailer::reconcile {
@@ -20,9 +22,18 @@ struct Options {
     std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
     // The agent's own container, when it runs in one: never touched, whatever it is labelled.
     std::string own_container_id;
+    // The host's routes and addresses, asked for when a network is to get a subnet. Optional:
+    // without it the engine picks.
+    std::function<std::vector<TakenSubnet>()> host_subnets;
+    // How full the disk is that holds the engine's data; empty where it can't be seen. Optional.
+    std::function<std::optional<double>()> disk_used_percent;
     // Called when the status of engine() or reconcile() has changed; must not block. Optional.
     std::function<void()> conditions_changed;
 };
+
+// Where a desired state comes from. One that was cached may be older than what was in force: what a
+// workspace has drifted to is not repaired by it where that is to be told.
+enum class Origin { server, cache };
 
 class Reconciler {
   public:
@@ -34,10 +45,14 @@ class Reconciler {
 
     // Takes effect at once; steps under way end first. What a newer state no longer wants is not
     // begun.
-    void set_desired(protocol::DesiredState desired);
-    void set_settings(const protocol::HostSettings& settings);  // time limits
+    void set_desired(protocol::DesiredState desired, Origin origin = Origin::server);
+    void set_settings(
+        const protocol::HostSettings& settings);  // time limits, leftovers, collection
     // A disabled host is left as it is: steps under way end, none is begun.
     void set_enabled(bool enabled);
+    // By name, in bytes: they go into the volumes' reports.
+    void set_volume_sizes(std::map<std::string, std::int64_t> sizes);
+    bool wants_volumes() const;
     // Sends the newest report of every resource to the sink again (a server that may have missed
     // some).
     void report_all();
@@ -48,8 +63,12 @@ class Reconciler {
     // What would be done if this were wanted, on what is observed now. Changes nothing.
     protocol::HostPlan explain(const protocol::DesiredState& desired) const;
 
+    // Where a workspace is, for those who open sessions on it.
+    runtime::Place place_of(const std::string& workspace_id) const;
+
     const protocol::Condition& engine() const;     // does the engine answer
     const protocol::Condition& reconcile() const;  // is everything as wanted, or what failed
+    protocol::Upkeep upkeep() const;               // leftovers, and what was cleared away
     std::int64_t revision_applied() const;         // the newest revision that is fully in force
 
   private:

@@ -1,6 +1,4 @@
-#include "reconcile/reconciler.h"
-
-#include "reconcile/trial.h"
+#include "reconcile/world.h"
 
 namespace {
 
@@ -13,90 +11,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-// A reconciler at work on the fake engine.
-class World {
-  public:
-    World() { engine.add_image("image:1"); }
-
-    // A container that carries our labels, and belongs to nothing wanted.
-    static constexpr const char* kOwnContainer = "agent";
-    std::string put_own_container() {
-        engine.put_container({.name = kOwnContainer,
-                              .image = "image:1",
-                              .labels = {{runtime::label::kManaged, "true"},
-                                         {runtime::label::kHost, reconcile::kHost},
-                                         {runtime::label::kId, "id-of-nothing"}}});
-        return engine.container(kOwnContainer)->id;
-    }
-
-    void play(Task<> script) { loop.run(run(std::move(script))); }
-
-    void apply() {
-        ++desired.revision;
-        reconciler.set_desired(desired);
-    }
-    void change(protocol::DesiredWorkspace& workspace) {
-        ++workspace.revision;
-        apply();
-    }
-
-    const protocol::StatusReport* report(Kind kind, const std::string& name) const {
-        const auto found = newest.find({kind, "id-" + name});
-        return found == newest.end() ? nullptr : &found->second;
-    }
-    State status(const std::string& name, Kind kind = Kind::workspace) const {
-        const auto* found = report(kind, name);
-        return found == nullptr ? State::pending : found->status;
-    }
-    std::string messages(const std::string& name, Kind kind = Kind::workspace) const {
-        std::string text;
-        if (const auto* found = report(kind, name)) {
-            for (const auto& each : found->messages) text += each.text + "\n";
-        }
-        return text;
-    }
-
-    Task<> until(std::function<bool()> condition, std::string what) {
-        for (int i = 0; i < 8000; ++i) {
-            if (condition()) co_return;
-            co_await aio::sleep(1ms);
-        }
-        throw Error(ErrorKind::timeout, "waited in vain for: {}", what);
-    }
-    Task<> until_status(std::string name, State state, Kind kind = Kind::workspace) {
-        const auto what = fmt::format("{} to be {}, it is {}: {}", name, wire::to_text(state),
-                                      wire::to_text(status(name, kind)), messages(name, kind));
-        co_await until([this, name, state, kind] { return status(name, kind) == state; }, what);
-    }
-
-    Loop loop;
-    FakeRuntime engine{loop.executor()};
-    protocol::DesiredState desired = nothing_wanted();
-    std::map<Key, protocol::StatusReport> newest;
-    std::vector<protocol::StatusReport> reports;
-    std::string own_container = put_own_container();
-    Reconciler reconciler{
-        engine, {.own_container_id = own_container}, [this](protocol::StatusReport report) {
-            reports.push_back(report);
-            newest[{report.kind, report.id}] = std::move(report);
-        }};
-
-  private:
-    Task<> run(Task<> script) {
-        aio::TaskGroup group(loop.executor());
-        group.spawn(reconciler.run());
-        std::exception_ptr failure;
-        try {
-            co_await std::move(script);
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        group.cancel();
-        co_await group.join();
-        if (failure) std::rethrow_exception(failure);
-    }
-};
 
 Task<> brings_up(World& world) {
     add_network(world.desired, "lab");
@@ -248,13 +162,13 @@ Task<> start_fails(World& world) {
     world.engine.fail_next("start_container", ErrorKind::invalid, "no such file: /no/such/program");
     world.change(world.desired.workspaces[0]);
     co_await world.until_status("dev", State::error);
-    EXPECT_THAT(world.messages("dev"), testing::AllOf(HasSubstr("/no/such/program"),
-                                                      HasSubstr("the former container is back")));
+    EXPECT_THAT(world.messages("dev"),
+                testing::AllOf(HasSubstr("/no/such/program"), HasSubstr("The former one is back")));
     EXPECT_EQ(world.engine.container("dev")->id, former);
     EXPECT_EQ(world.engine.container("dev")->state, ContainerState::running);
-    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev", "dev.failed"));
     world.desired.workspaces[0].spec.command = {"sleep"};
-    world.change(world.desired.workspaces[0]);  // takes the wait away
+    world.change(world.desired.workspaces[0]);
     co_await world.until(
         [&] {
             return world.engine.container("dev") != nullptr &&
@@ -479,6 +393,28 @@ Task<> twenty_with_shuffled_calls(World& world) {
 TEST(ReconcilerTest, EachStepIsDoneOnce) {
     World world;
     world.play(twenty_with_shuffled_calls(world));
+}
+
+Task<> one_that_can_not_be_started(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until([&] { return world.status("dev") == State::running; }, "dev");
+    const auto before = world.engine.container("dev")->id;
+    world.engine.make_unstartable("dev");
+    world.engine.kill_container("dev", 137);
+    co_await world.until(
+        [&] {
+            const auto* now = world.engine.container("dev");
+            return now != nullptr && now->id != before && now->state == ContainerState::running;
+        },
+        "another container");
+    EXPECT_EQ(world.engine.count("create_container"), 2U);
+}
+
+// Docker 20.10, killed while it ends a container: "task ID: already exists" at every start.
+TEST(ReconcilerTest, AContainerThatTheEngineCanNotStartAnyMoreIsMadeAnew) {
+    World world;
+    world.play(one_that_can_not_be_started(world));
 }
 
 }  // namespace

@@ -14,11 +14,7 @@ using protocol::StatusReport;
 using runtime::Container;
 using runtime::ContainerHealth;
 using runtime::ContainerState;
-
-std::string label_of(const runtime::Labels& labels, const char* name) {
-    const auto found = labels.find(name);
-    return found == labels.end() ? "" : found->second;
-}
+using runtime::label_of;
 
 StatusReport report_of(const Wanted& wanted) {
     StatusReport report;
@@ -42,6 +38,8 @@ bool obstacle(const Wanted& wanted, const Progress& progress, StatusReport& repo
         if (!progress.busy) {
             text += fmt::format("; next try in {}", format_duration(progress.next_try));
         }
+    } else if (!progress.setback.empty()) {
+        text = progress.setback;
     } else if (progress.waits_in_vain) {
         text = fmt::format("waits for {}, which failed: see there", progress.waits_for);
     } else {
@@ -53,11 +51,16 @@ bool obstacle(const Wanted& wanted, const Progress& progress, StatusReport& repo
 }
 
 json::object observed_of(const runtime::Network& network) {
-    return {{"network_id", network.id},
-            {"driver", network.driver},
-            {"subnet", network.subnet},
-            {"gateway", network.gateway},
-            {"internal", network.internal}};
+    json::object observed{{"network_id", network.id},
+                          {"driver", network.driver},
+                          {"subnet", network.subnet},
+                          {"gateway", network.gateway},
+                          {"internal", network.internal}};
+    if (!network.subnet6.empty()) {
+        observed["ipv6_subnet"] = network.subnet6;
+        observed["ipv6_gateway"] = network.gateway6;
+    }
+    return observed;
 }
 
 json::object observed_of(const runtime::Volume& volume) {
@@ -71,7 +74,9 @@ json::object observed_of(const runtime::Image& image) {
 json::object observed_of(const Container& container) {
     json::object networks;
     for (const auto& each : container.networks) {
-        networks[each.network] = json::object{{"ipv4", each.ipv4_seen}};
+        json::object addresses{{"ipv4", each.ipv4_seen}};
+        if (!each.ipv6_seen.empty()) addresses["ipv6"] = each.ipv6_seen;
+        networks[each.network] = std::move(addresses);
     }
     json::object observed{
         {"container_id", container.id},    {"image", container.image},
@@ -167,6 +172,20 @@ void container_status(const WantedWorkspace& wanted, const Container& container,
     }
 }
 
+// What is told whatever its state.
+void remarks(const WantedWorkspace& wanted, const Progress& progress, StatusReport& report,
+             Timestamp now) {
+    const auto applied = std::max(wanted.applied_revision, progress.applied_revision);
+    if (applied > 0) report.observed["applied_revision"] = applied;
+    if (progress.drift.empty()) return;
+    report.observed["drift"] = progress.drift;
+    say(report, Severity::warning,
+        fmt::format("was changed on the host: {}. It is left so (drift: report): apply or redeploy "
+                    "it to have it as it was applied",
+                    progress.drift),
+        now);
+}
+
 std::optional<State> busy_state(Action action, bool running) {
     switch (action) {
         case Action::create_container:
@@ -208,6 +227,8 @@ StatusReport status_of(const WantedVolume& wanted, const Observed& observed,
     const bool ours = found != observed.volumes.end() &&
                       label_of(found->second.labels, label::kId) == wanted.key.id;
     simple_status(wanted, ours ? &found->second : nullptr, progress, report, now);
+    const auto size = observed.volume_sizes.find(wanted.name);
+    if (ours && size != observed.volume_sizes.end()) report.observed["size"] = size->second;
     return report;
 }
 
@@ -222,7 +243,9 @@ StatusReport status_of(const WantedImage& wanted, const Observed& observed,
         }
     }
     if (found != nullptr) report.observed = observed_of(*found);
-    if (wanted.deleting) report.status = found == nullptr ? State::deleted : State::deleting;
+    if (wanted.pulled || progress.pulled) report.observed["pulled"] = true;
+    const bool gone = found == nullptr && !progress.planned && !progress.busy;
+    if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status != State::deleted && obstacle(wanted, progress, report, now)) {
         return report;
     }
@@ -246,7 +269,9 @@ StatusReport status_of(const WantedWorkspace& wanted, const Containers& containe
         container = found.next;
     }
     if (container != nullptr) report.observed = observed_of(*container);
-    const bool gone = container == nullptr && found.others.empty();
+    remarks(wanted, progress, report, now);
+    const bool gone = container == nullptr && found.former == nullptr && found.failed == nullptr &&
+                      found.others.empty();
     if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status == State::deleted || obstacle(wanted, progress, report, now)) return report;
     if (wanted.deleting) return report;
@@ -263,12 +288,14 @@ StatusReport status_of(const WantedWorkspace& wanted, const Containers& containe
         }
     }
     if (container == nullptr) {
-        report.status = State::deployment_pending;
+        report.status = progress.drift.empty() ? State::deployment_pending : State::error;
     } else if (progress.planned && !progress.busy && container == found.current &&
                (container->state == ContainerState::running ||
                 container->state == ContainerState::paused)) {
         // Its turn will come: to be changed, replaced or stopped.
         report.status = wanted.running ? State::deploying : State::stopping;
+    } else if (!progress.drift.empty() && container->state == ContainerState::exited) {
+        report.status = State::stopped;
     } else {
         container_status(wanted, *container, report, now);
     }

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "reconcile/plan.h"
+#include "reconcile/containers.h"
 
 namespace trailer::reconcile {
 
@@ -18,6 +18,10 @@ struct Progress {
     std::string waits_for;  // "network lab"
     bool waits_for_image = false;
     bool waits_in_vain = false;  // what it waits for has failed
+    std::string setback;         // why it is not as wanted, though nothing will be done about it
+    std::string drift;           // what someone changed, where that is told only
+    std::int64_t applied_revision = 0;
+    bool pulled = false;  // of an image: our own pull brought it
 };
 
 // The report of one resource at this moment; its messages carry `now`.

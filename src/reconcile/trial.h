@@ -14,6 +14,7 @@
 namespace trailer::reconcile {
 
 using namespace std::chrono_literals;
+using protocol::Kind;
 using runtime::ContainerState;
 using runtime::FakeRuntime;
 
@@ -87,16 +88,14 @@ class Loop {
 };
 
 // Sees the engine whole and plans.
-inline Task<Plan> plan_now(const WantedState& wanted, Observer& observer) {
-    std::set<std::string> references;
-    for (const auto& image : wanted.images) {
-        if (!image.built) references.insert(image.reference);
-    }
-    observer.set_references(std::move(references));
+inline Task<Plan> plan_now(const WantedState& wanted, Observer& observer,
+                           HostRules rules = {.leftover_grace = 0ms},
+                           std::chrono::milliseconds later = 1h) {
+    observer.set_references(references_of(wanted));
     observer.missed_events();
     co_await observer.look([](const auto&) { return false; });
-    // As if each replacement had run long enough.
-    co_return plan(wanted, observer.observed(), now() + 1h);
+    // As if each replacement had run long enough, and each leftover had been there long enough.
+    co_return plan(wanted, observer.observed(), rules, now() + later);
 }
 
 // Plans and does one step after another, the one that `choose` picks of those that nothing stands
@@ -118,9 +117,28 @@ Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose cho
         Touched touched;
         co_await execute(engine, step, {}, {}, touched);
         if (!touched.forced_pull.empty()) {
-            observer.forced_pull(step.key.id, touched.forced_pull);
+            observer.memory().forced_pulls[step.key.id] = touched.forced_pull;
         }
     }
+}
+
+inline Task<> settle_in_order(FakeRuntime& engine, protocol::DesiredState desired) {
+    co_await settle(engine, std::move(desired), [](std::size_t) { return std::size_t{0}; });
+}
+
+// Does steps until `changes` changes have been made, as if the agent were killed at that moment.
+// False when there were fewer.
+inline Task<bool> settle_until_killed(FakeRuntime& engine, protocol::DesiredState desired,
+                                      std::size_t changes) {
+    engine.freeze_after(changes);
+    aio::TaskGroup attempt(co_await asio::this_coro::executor);
+    attempt.spawn(settle_in_order(engine, std::move(desired)));
+    while (attempt.size() > 0 && !engine.frozen()) co_await aio::sleep(1ms);
+    const bool killed = engine.frozen();
+    attempt.cancel();
+    co_await attempt.join();
+    engine.thaw();
+    co_return killed;
 }
 
 }  // namespace trailer::reconcile

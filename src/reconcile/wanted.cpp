@@ -1,6 +1,7 @@
 #include "reconcile/wanted.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address_v6.hpp>
 #include <cmath>
 #include <filesystem>
 
@@ -86,14 +87,20 @@ runtime::Labels labels_of(const std::map<std::string, std::string>& users, const
 WantedNetwork network_of(const protocol::DesiredNetwork& desired, const std::string& host_id) {
     auto wanted = wanted_of<WantedNetwork>(Kind::network, desired);
     const auto& spec = desired.spec;
-    wanted.spec = {.name = desired.name,
-                   .driver = wire::to_text(spec.driver),
-                   .subnet = spec.subnet,
-                   .gateway = spec.gateway,
-                   .ip_range = spec.ip_range,
-                   .parent = spec.parent,
-                   .internal = spec.internal,
-                   .labels = labels_of(spec.labels, wanted, host_id)};
+    wanted.spec = {
+        .name = desired.name,
+        .driver = wire::to_text(spec.driver),
+        .subnet = spec.subnet,
+        .gateway = spec.gateway,
+        .ip_range = spec.ip_range,
+        .ipv6 = spec.ipv6,
+        .subnet6 = spec.ipv6_subnet,
+        .gateway6 = spec.ipv6_gateway,
+        // The engine makes the VLAN's interface of such a name, and removes it.
+        .parent = spec.vlan == 0 ? spec.parent : fmt::format("{}.{}", spec.parent, spec.vlan),
+        .mode = spec.mode ? wire::to_text(*spec.mode) : "",
+        .internal = spec.internal,
+        .labels = labels_of(spec.labels, wanted, host_id)};
     return wanted;
 }
 
@@ -106,16 +113,25 @@ WantedVolume volume_of(const protocol::DesiredVolume& desired, const std::string
     return wanted;
 }
 
+// As the engine tells it: "tools" is tools:latest there.
+std::string with_tag(const std::string& reference) {
+    const auto slash = reference.rfind('/');
+    const auto name = slash == reference.npos ? 0 : slash + 1;
+    const bool tagged = reference.find_first_of(":@", name) != reference.npos;
+    return tagged ? reference : reference + ":latest";
+}
+
 WantedImage image_of(const protocol::DesiredImage& desired, const std::string& host_id) {
     auto wanted = wanted_of<WantedImage>(Kind::image, desired);
     const auto& spec = desired.spec;
-    wanted.reference = spec.reference;
+    wanted.reference = with_tag(spec.reference);
     wanted.built = !spec.dockerfile.empty();
+    wanted.pulled = desired.pulled;
     wanted.force_pull = spec.pull || desired.rebuilds > 0;
     auto made_from = without_defaults(wire::to_json(spec)).as_object();
     if (desired.rebuilds != 0) made_from["rebuilds"] = desired.rebuilds;
     wanted.hash = hash_of(json::serialize(made_from));
-    wanted.build = {.reference = spec.reference,
+    wanted.build = {.reference = wanted.reference,
                     .dockerfile = spec.dockerfile,
                     .build_args = spec.build_args,
                     .pull = spec.pull,
@@ -196,7 +212,10 @@ class Index {
   public:
     explicit Index(const protocol::DesiredState& desired) {
         for (const auto& each : desired.networks) networks_[each.name] = !each.deleting;
-        for (const auto& each : desired.volumes) volumes_[each.name] = !each.deleting;
+        for (const auto& each : desired.volumes) {
+            volumes_[each.name] = !each.deleting;
+            volume_specs_[each.name] = &each;
+        }
         for (const auto& each : desired.images) images_[each.name] = &each;
         for (const auto& each : desired.workspaces) workspaces_[each.name] = !each.deleting;
     }
@@ -217,6 +236,13 @@ class Index {
         return found != nullptr && found->deleting ? missing("image", spec.image) : "";
     }
 
+    std::optional<runtime::VolumeSpec> volume_spec(const std::string& name,
+                                                   const std::string& host_id) const {
+        const auto found = volume_specs_.find(name);
+        if (found == volume_specs_.end()) return std::nullopt;
+        return volume_of(*found->second, host_id).spec;
+    }
+
     const protocol::DesiredImage* image(const std::string& name) const {
         const auto found = images_.find(name);
         return found == images_.end() ? nullptr : found->second;
@@ -234,8 +260,16 @@ class Index {
     std::map<std::string, bool> networks_;
     std::map<std::string, bool> volumes_;
     std::map<std::string, bool> workspaces_;
+    std::map<std::string, const protocol::DesiredVolume*> volume_specs_;
     std::map<std::string, const protocol::DesiredImage*> images_;
 };
+
+// As engines write it back, so that another way of writing it is no change.
+std::string canonical(const std::string& ipv6) {
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address_v6(ipv6, error);
+    return error ? ipv6 : address.to_string();
+}
 
 runtime::Limits limits_of(const protocol::Resources& resources) {
     constexpr double kNano = 1e9;
@@ -275,6 +309,8 @@ json::object fixed_part(const protocol::DesiredWorkspace& desired, const std::st
                        {"devices", without_defaults(wire::to_json(sorted(spec.devices)))},
                        {"privileged", spec.privileged},
                        {"host_network", spec.host_network},
+                       {"tty", spec.tty},
+                       {"stdin_open", spec.stdin_open},
                        {"labels", wire::to_json(spec.labels)},
                        {"redeploys", desired.redeploys}};
     json::object kept;
@@ -304,6 +340,8 @@ void copy_options(const protocol::WorkspaceSpec& spec, runtime::ContainerSpec& c
     container.devices = spec.devices;
     container.privileged = spec.privileged;
     container.host_network = spec.host_network;
+    container.tty = spec.tty;
+    container.stdin_open = spec.stdin_open;
 }
 
 WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const Index& index,
@@ -315,6 +353,9 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     wanted.pull = spec.pull;
     wanted.depends_on = spec.depends_on;
     wanted.stop_grace = std::chrono::milliseconds{spec.stop_grace_ms};
+    wanted.replace = spec.replace;
+    wanted.drift = spec.drift;
+    wanted.applied_revision = desired.applied_revision;
     wanted.fault = index.fault(spec);
     if (wanted.fault.empty()) wanted.fault = rights_fault(spec, bounds);
     auto& container = wanted.spec;
@@ -333,7 +374,10 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
                                     .size = mount.size,
                                     .target = mount.target,
                                     .read_only = mount.read_only});
-        if (!mount.volume.empty()) wanted.volumes.push_back(mount.volume);
+        if (!mount.volume.empty()) {
+            wanted.volumes.push_back(mount.volume);
+            container.mounts.back().volume = index.volume_spec(mount.volume, host_id);
+        }
         if (!mount.bind.empty() && wanted.fault.empty()) {
             wanted.fault = bind_fault(mount.bind, bounds);
         }
@@ -344,8 +388,10 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
         if (std::ranges::find(aliases, desired.name) == aliases.end()) {
             aliases.push_back(desired.name);
         }
-        container.networks.push_back(
-            {.network = each.network, .aliases = sorted(aliases), .ipv4 = each.ipv4});
+        container.networks.push_back({.network = each.network,
+                                      .aliases = sorted(aliases),
+                                      .ipv4 = each.ipv4,
+                                      .ipv6 = canonical(each.ipv6)});
         wanted.networks.push_back(each.network);
     }
     container.shm_size = spec.resources.shm_size.value_or(0);
@@ -361,13 +407,25 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     container.labels = labels_of(spec.labels, wanted, host_id);
     container.labels[label::kSpecHash] = wanted.hash;
     container.labels[label::kSpec] = text;
+    container.labels[label::kRevision] = std::to_string(desired.revision);
     return wanted;
 }
 
 }  // namespace
 
+std::set<std::string> references_of(const WantedState& wanted) {
+    std::set<std::string> references;
+    for (const auto& image : wanted.images) {
+        if (!image.built) references.insert(image.reference);
+    }
+    return references;
+}
+
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds) {
-    WantedState state{.host_id = desired.host_id, .revision = desired.revision};
+    WantedState state{.host_id = desired.host_id,
+                      .revision = desired.revision,
+                      .network_pools = bounds.network_pools,
+                      .network_pool_prefix = bounds.network_pool_prefix};
     const Index index(desired);
     for (const auto& each : desired.networks) {
         state.networks.push_back(network_of(each, desired.host_id));

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct Bounds {
     std::vector<std::string> allowed_bind_roots;
     std::vector<std::string> allowed_devices;
     std::vector<std::string> allowed_capabilities;
+    // Where bridge networks that name no subnet get theirs from. None: the engine picks.
+    std::vector<std::string> network_pools;  // CIDR, IPv4 and IPv6
+    int network_pool_prefix = 24;            // of an IPv4 network's piece
 };
 
 // A resource.
@@ -51,7 +55,8 @@ struct WantedImage : Wanted {
     bool built = false;       // else pulled
     bool force_pull = false;  // of an image that is here already
     std::string reference;
-    std::string hash;  // of all that it is made from
+    std::string hash;     // of all that it is made from
+    bool pulled = false;  // our own pull brought it, as told by the server
     runtime::BuildSpec build;
 };
 
@@ -70,16 +75,24 @@ struct WantedWorkspace : Wanted {
     protocol::PullPolicy pull = protocol::PullPolicy::missing;
     std::vector<protocol::Dependency> depends_on;
     std::chrono::milliseconds stop_grace{10'000};
+    protocol::ReplacePolicy replace;
+    protocol::DriftPolicy drift = protocol::DriftPolicy::repair;
+    std::int64_t applied_revision = 0;  // as told by the server
 };
 
 struct WantedState {
     std::string host_id;
     std::int64_t revision = 0;
+    std::vector<std::string> network_pools;
+    int network_pool_prefix = 24;
     std::vector<WantedNetwork> networks;
     std::vector<WantedVolume> volumes;
     std::vector<WantedImage> images;
     std::vector<WantedWorkspace> workspaces;
 };
+
+// Of pulled images, also of those that are to go.
+std::set<std::string> references_of(const WantedState& wanted);
 
 // Reads nothing but its arguments and, for bind mounts, the host's symbolic links.
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds);

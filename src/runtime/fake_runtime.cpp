@@ -1,6 +1,8 @@
 #include "runtime/fake_runtime.h"
 
 #include <algorithm>
+#include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <filesystem>
@@ -9,16 +11,6 @@
 
 namespace trailer::runtime {
 namespace {
-
-bool managed(const Labels& labels) {
-    const auto found = labels.find(label::kManaged);
-    return found != labels.end() && found->second == "true";
-}
-
-std::string id_label(const Labels& labels) {
-    const auto found = labels.find(label::kId);
-    return found == labels.end() ? "" : found->second;
-}
 
 bool called(const Image& image, const std::string& id_or_reference) {
     return image.id == id_or_reference ||
@@ -30,6 +22,18 @@ bool has_registry(std::string_view reference) {
     const auto slash = reference.find('/');
     return slash != reference.npos &&
            reference.substr(0, slash).find_first_of(".:") != std::string_view::npos;
+}
+
+template <typename Network>
+bool overlap(const Network& a, const Network& b) {
+    return a.canonical() == b.canonical() || a.is_subnet_of(b) || b.is_subnet_of(a);
+}
+
+bool overlap(const std::string& a, const std::string& b) {
+    namespace ip = asio::ip;
+    if (a.empty() || b.empty()) return false;
+    if (a.find(':') != a.npos) return overlap(ip::make_network_v6(a), ip::make_network_v6(b));
+    return overlap(ip::make_network_v4(a), ip::make_network_v4(b));
 }
 
 }  // namespace
@@ -78,7 +82,7 @@ void FakeRuntime::put_volume(VolumeSpec spec) {
 
 void FakeRuntime::add_image(const std::string& reference) {
     const auto id = "sha256:" + next_id();
-    images_[id] = {.id = id, .references = {reference}};
+    images_[id] = {.id = id, .references = {reference}, .created = now()};
     tell({.type = Event::Type::image, .action = "tag", .id = id, .name = reference});
 }
 
@@ -248,14 +252,15 @@ FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
     container.created = now();
     container.limits = spec.limits;
     container.restart = spec.restart;
-    if (spec.health_check) container.health = ContainerHealth::starting;
+    if (spec.health_check && !spec.health_check->disabled)
+        container.health = ContainerHealth::starting;
     auto networks = spec.networks;
     if (networks.empty()) networks.push_back({.network = "bridge"});
-    for (const auto& each : networks) attach(made, each);
+    for (const auto& each : networks) join_network(made, each);
     return made;
 }
 
-void FakeRuntime::attach(Made& made, const Attachment& attachment) {
+void FakeRuntime::join_network(Made& made, const Attachment& attachment) {
     auto seen = attachment;
     seen.network_id = network(attachment.network)->id;
     made.container.networks.push_back(std::move(seen));
@@ -278,13 +283,19 @@ void FakeRuntime::start(Made& made) {
 
 const Network& FakeRuntime::make_network(const NetworkSpec& spec) {
     const auto id = next_id();
-    return networks_[id] = {.id = id,
-                            .name = spec.name,
-                            .driver = spec.driver,
-                            .subnet = spec.subnet,
-                            .gateway = spec.gateway,
-                            .internal = spec.internal,
-                            .labels = spec.labels};
+    auto& made = networks_[id] = {.id = id,
+                                  .name = spec.name,
+                                  .driver = spec.driver,
+                                  .subnet = spec.subnet,
+                                  .gateway = spec.gateway,
+                                  .subnet6 = spec.subnet6,
+                                  .gateway6 = spec.gateway6,
+                                  .internal = spec.internal,
+                                  .labels = spec.labels};
+    for (const auto& subnet : {spec.subnet, spec.subnet6}) {
+        if (!subnet.empty()) made.subnets.push_back(subnet);
+    }
+    return made;
 }
 
 // As an inspection shows it.
@@ -293,6 +304,7 @@ Container FakeRuntime::seen(const Made& made) const {
     const bool running = container.state == ContainerState::running;
     for (auto& each : container.networks) {
         each.ipv4_seen = running ? (each.ipv4.empty() ? "10.0.0.2" : each.ipv4) : "";
+        each.ipv6_seen = running ? each.ipv6 : "";
     }
     if (running) {
         container.ports = made.spec.ports;
@@ -314,14 +326,15 @@ Task<Info> FakeRuntime::info() {
                    .storage_driver = "memory",
                    .cgroup_version = 2,
                    .cpus = 2,
-                   .memory_total = 8LL << 30};
+                   .memory_total = 8LL << 30,
+                   .network_drivers = {"bridge", "host", "ipvlan", "macvlan", "null"}};
 }
 
 Task<std::vector<Container>> FakeRuntime::list_containers() {
     co_await enter("list_containers");
     std::vector<Container> list;
     for (const auto& [id, made] : containers_) {
-        if (managed(made.container.labels)) list.push_back(seen(made));
+        if (is_managed(made.container.labels)) list.push_back(seen(made));
     }
     co_return list;
 }
@@ -335,23 +348,29 @@ Task<std::optional<Container>> FakeRuntime::find_container(std::string id_or_nam
 Task<std::vector<Network>> FakeRuntime::list_networks() {
     co_await enter("list_networks");
     std::vector<Network> list;
-    for (const auto& [id, network] : networks_) {
-        if (managed(network.labels)) list.push_back(network);
-    }
+    for (const auto& [id, network] : networks_) list.push_back(network);
     co_return list;
 }
 
 Task<std::optional<Network>> FakeRuntime::find_network(std::string id_or_name) {
     co_await enter("find_network", id_or_name);
     const auto* found = network(id_or_name);
-    co_return found == nullptr ? std::nullopt : std::optional(*found);
+    if (found == nullptr) co_return std::nullopt;
+    auto seen = *found;
+    for (const auto& [id, made] : containers_) {
+        if (made.container.state != ContainerState::running) continue;
+        for (const auto& each : made.container.networks) {
+            if (each.network_id == seen.id) seen.attached.push_back(made.container.name);
+        }
+    }
+    co_return seen;
 }
 
 Task<std::vector<Volume>> FakeRuntime::list_volumes() {
     co_await enter("list_volumes");
     std::vector<Volume> list;
     for (const auto& [name, volume] : volumes_) {
-        if (managed(volume.labels)) list.push_back(volume);
+        if (is_managed(volume.labels)) list.push_back(volume);
     }
     co_return list;
 }
@@ -366,7 +385,7 @@ Task<std::vector<Image>> FakeRuntime::list_images() {
     co_await enter("list_images");
     std::vector<Image> list;
     for (const auto& [id, image] : images_) {
-        if (managed(image.labels)) list.push_back(image);
+        if (is_managed(image.labels)) list.push_back(image);
     }
     co_return list;
 }
@@ -395,7 +414,10 @@ Task<std::string> FakeRuntime::create_container(ContainerSpec spec) {
     }
     for (const auto& mount : spec.mounts) {
         if (mount.type == ContainerMount::Type::volume) {
-            volumes_.try_emplace(mount.source, Volume{.name = mount.source, .driver = "local"});
+            volumes_.try_emplace(mount.source,
+                                 Volume{.name = mount.source,
+                                        .driver = "local",
+                                        .labels = mount.volume ? mount.volume->labels : Labels()});
         } else if (!std::filesystem::exists(mount.source)) {
             throw Error(ErrorKind::invalid, "bind source path does not exist: {}", mount.source);
         }
@@ -408,9 +430,13 @@ Task<std::string> FakeRuntime::create_container(ContainerSpec spec) {
 }
 
 Task<> FakeRuntime::start_container(std::string id) {
+    if (auto* refused = find(id); refused != nullptr && failures_.contains("start_container")) {
+        refused->container.error = failures_.at("start_container").second;
+    }
     co_await enter("start_container", id);
     auto& made = get(id);
     if (made.container.state == ContainerState::running) co_return;
+    if (made.unstartable) throw Unstartable("task " + id + ": already exists");
     for (const auto& [other_id, other] : containers_) {
         if (other.container.state != ContainerState::running || other_id == made.container.id) {
             continue;
@@ -444,6 +470,9 @@ Task<> FakeRuntime::stop_container(std::string id, std::chrono::seconds) {
     made.container.state = ContainerState::exited;
     made.container.exit_code = 143;
     made.container.finished = now();
+    if (made.container.health != ContainerHealth::none) {
+        made.container.health = ContainerHealth::unhealthy;  // as Docker has it
+    }
     tell_container(made, "die");
     co_await changed();
 }
@@ -488,7 +517,7 @@ Task<> FakeRuntime::connect_network(std::string container_id, Attachment attachm
         throw Error(ErrorKind::not_found, "network {} not found", attachment.network);
     }
     auto& made = get(container_id);
-    attach(made, attachment);
+    join_network(made, attachment);
     tell({.type = Event::Type::network,
           .action = "connect",
           .id = found->id,
@@ -514,6 +543,11 @@ Task<std::string> FakeRuntime::create_network(NetworkSpec spec) {
     co_await enter("create_network", spec.name);
     if (network(spec.name) != nullptr) {
         throw Error(ErrorKind::conflict, "network with name {} already exists", spec.name);
+    }
+    for (const auto& [id, each] : networks_) {
+        if (overlap(each.subnet, spec.subnet) || overlap(each.subnet6, spec.subnet6)) {
+            throw Error(ErrorKind::conflict, "Pool overlaps with other one on this address space");
+        }
     }
     const auto made = make_network(spec);
     tell({.type = Event::Type::network, .action = "create", .id = made.id, .name = made.name});
@@ -542,7 +576,7 @@ Task<> FakeRuntime::remove_network(std::string id) {
 Task<> FakeRuntime::create_volume(VolumeSpec spec) {
     co_await enter("create_volume", spec.name);
     if (const auto found = volumes_.find(spec.name); found != volumes_.end()) {
-        if (id_label(found->second.labels) != id_label(spec.labels)) {
+        if (label_of(found->second.labels, label::kId) != label_of(spec.labels, label::kId)) {
             throw Error(ErrorKind::conflict, "a volume named {} is there already", spec.name);
         }
         co_return;
@@ -566,6 +600,11 @@ Task<> FakeRuntime::remove_volume(std::string name) {
     if (volumes_.erase(name) == 0) co_return;
     tell({.type = Event::Type::volume, .action = "destroy", .id = name, .name = name});
     co_await changed();
+}
+
+Task<std::map<std::string, std::int64_t>> FakeRuntime::volume_sizes(aio::Deadline) {
+    co_await enter("volume_sizes");
+    co_return sizes_;
 }
 
 Task<> FakeRuntime::pull_image(std::string reference, aio::Deadline, Progress progress) {
@@ -596,7 +635,8 @@ Task<std::string> FakeRuntime::build_image(BuildSpec spec, aio::Deadline, Progre
     }
     for (auto& [id, image] : images_) std::erase(image.references, spec.reference);
     const auto id = "sha256:" + next_id();
-    images_[id] = {.id = id, .references = {spec.reference}, .labels = spec.labels};
+    images_[id] = {
+        .id = id, .references = {spec.reference}, .labels = spec.labels, .created = now()};
     tell({.type = Event::Type::image, .action = "tag", .id = id, .name = spec.reference});
     co_await changed();
     co_return id;
@@ -631,6 +671,74 @@ Task<> FakeRuntime::watch(std::function<void(Event)> sink) {
     if (state.cancelled() != asio::cancellation_type::none)
         throw boost::system::system_error(ended);
     throw Error(ErrorKind::unavailable, "following the engine's events: the stream broke");
+}
+
+Task<std::unique_ptr<ProcessStream>> FakeRuntime::exec(ExecSpec spec) {
+    co_await enter("exec", spec.container);
+    const auto& made = get(spec.container);
+    if (made.container.state != ContainerState::running) {
+        throw Error(ErrorKind::conflict, "container {} does not run", made.container.name);
+    }
+    auto process = std::make_unique<FakeProcess>(executor_, spec.command, spec.tty);
+    process->size = spec.size;
+    co_return process;
+}
+
+Task<std::unique_ptr<ProcessStream>> FakeRuntime::attach(std::string container_id) {
+    co_await enter("attach", container_id);
+    const auto& made = get(container_id);
+    if (made.container.state != ContainerState::running) {
+        throw Error(ErrorKind::conflict, "container {} does not run", made.container.name);
+    }
+    std::vector<std::string> command{"cat"};
+    co_return std::make_unique<FakeProcess>(executor_, std::move(command), made.spec.tty);
+}
+
+void FakeRuntime::print(const std::string& container, std::string text, bool errors) {
+    auto& log = get(container).log;
+    // A microsecond apart, so that each has a time of its own.
+    const auto time = fmt::format("2026-01-01T00:00:00.{:06}000Z", log.size());
+    log.push_back({.errors = errors, .time = time, .text = std::move(text)});
+}
+
+// A container's log from the entry that was asked for.
+class FakeRuntime::Log : public LogStream {
+  public:
+    Log(FakeRuntime& runtime, LogSpec spec, std::size_t next)
+        : runtime_(runtime), spec_(std::move(spec)), next_(next) {}
+
+    Task<std::vector<LogEntry>> read() override {
+        for (;;) {
+            const auto* made = runtime_.find(spec_.container);
+            if (made == nullptr || runtime_.down_) co_return std::vector<LogEntry>{};
+            if (next_ < made->log.size()) {
+                std::vector<LogEntry> entries(made->log.begin() + static_cast<long>(next_),
+                                              made->log.end());
+                next_ = made->log.size();
+                co_return entries;
+            }
+            if (!spec_.follow || made->container.state != ContainerState::running) {
+                co_return std::vector<LogEntry>{};
+            }
+            co_await aio::sleep(std::chrono::milliseconds(1));
+        }
+    }
+
+  private:
+    FakeRuntime& runtime_;
+    LogSpec spec_;
+    std::size_t next_;
+};
+
+Task<std::unique_ptr<LogStream>> FakeRuntime::logs(LogSpec spec) {
+    co_await enter("logs", spec.container);
+    const auto& log = get(spec.container).log;
+    std::size_t next = 0;
+    while (next < log.size() && log[next].time < spec.since) ++next;
+    if (spec.tail && log.size() - next > static_cast<std::size_t>(*spec.tail)) {
+        next = log.size() - static_cast<std::size_t>(*spec.tail);
+    }
+    co_return std::make_unique<Log>(*this, std::move(spec), next);
 }
 
 }  // namespace trailer::runtime

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "runtime/fake_process.h"
 #include "runtime/runtime.h"
 
 namespace trailer::runtime {
@@ -49,6 +50,9 @@ class FakeRuntime : public ContainerRuntime {
     void rename_network(const std::string& name, const std::string& to);
     void detach(const std::string& container, const std::string& network);
     void set_limits(const std::string& container, Limits limits);
+    void set_volume_size(const std::string& name, std::int64_t bytes) { sizes_[name] = bytes; }
+    // A line of its log.
+    void print(const std::string& container, std::string text, bool errors = false);
     void set_health(const std::string& container, ContainerHealth health, std::string output = {});
 
     // --- what a test breaks
@@ -57,6 +61,8 @@ class FakeRuntime : public ContainerRuntime {
     void fail_next(std::string call, ErrorKind kind, std::string message);
     // A container of this image ends with this code as soon as it is started.
     void exit_at_start(const std::string& image, int exit_code) { exits_[image] = exit_code; }
+    // The container can't be started any more.
+    void make_unstartable(const std::string& container) { get(container).unstartable = true; }
     // Every call fails and the event stream breaks, until it is up again.
     void set_down(bool down);
     // The event stream breaks; what happens meanwhile is not told.
@@ -93,17 +99,24 @@ class FakeRuntime : public ContainerRuntime {
     Task<> remove_network(std::string id) override;
     Task<> create_volume(VolumeSpec spec) override;
     Task<> remove_volume(std::string name) override;
+    Task<std::map<std::string, std::int64_t>> volume_sizes(aio::Deadline deadline) override;
     Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) override;
     Task<std::string> build_image(BuildSpec spec, aio::Deadline deadline,
                                   Progress progress) override;
     Task<> remove_image(std::string reference) override;
+    Task<std::unique_ptr<ProcessStream>> exec(ExecSpec spec) override;
+    Task<std::unique_ptr<ProcessStream>> attach(std::string container_id) override;
+    Task<std::unique_ptr<LogStream>> logs(LogSpec spec) override;
     Task<> watch(std::function<void(Event)> sink) override;
 
   private:
     struct Made {
         Container container;
         ContainerSpec spec;
+        std::vector<LogEntry> log;
+        bool unstartable = false;
     };
+    class Log;
     struct Watcher {
         std::function<void(Event)> sink;
         asio::steady_timer broken;
@@ -121,7 +134,7 @@ class FakeRuntime : public ContainerRuntime {
     Network* network(const std::string& id_or_name);
     Made& make(const ContainerSpec& spec);
     void start(Made& made);
-    void attach(Made& made, const Attachment& attachment);
+    void join_network(Made& made, const Attachment& attachment);
     const Network& make_network(const NetworkSpec& spec);
     std::string next_id();
     Container seen(const Made& made) const;
@@ -141,7 +154,8 @@ class FakeRuntime : public ContainerRuntime {
     std::map<std::string, Made> containers_;  // by id
     std::map<std::string, Network> networks_;
     std::map<std::string, Volume> volumes_;
-    std::map<std::string, Image> images_;  // by id
+    std::map<std::string, std::int64_t> sizes_;  // of volumes; the others' driver does not tell
+    std::map<std::string, Image> images_;        // by id
 };
 
 }  // namespace trailer::runtime

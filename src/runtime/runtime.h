@@ -16,12 +16,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aio/deadline.h"
 #include "aio/task.h"
+#include "base/error.h"
 #include "base/time.h"
 #include "protocol/resources.h"
+#include "protocol/session.h"
 
 namespace trailer::runtime {
 
@@ -34,8 +37,26 @@ inline constexpr const char* kHost = "dev.trailer.host";           // the id of 
 inline constexpr const char* kId = "dev.trailer.id";               // the resource's id
 inline constexpr const char* kName = "dev.trailer.name";           // the resource's name
 inline constexpr const char* kSpecHash = "dev.trailer.spec-hash";  // of what can't change in place
+inline constexpr const char* kRevision = "dev.trailer.revision";   // wanted when it was made
 inline constexpr const char* kSpec = "dev.trailer.spec";           // the same as JSON, to explain
 }  // namespace label
+
+// Empty where there is no such label.
+inline const std::string& label_of(const Labels& labels, const char* name) {
+    static const std::string kNone;
+    const auto found = labels.find(name);
+    return found == labels.end() ? kNone : found->second;
+}
+inline bool is_managed(const Labels& labels) {
+    return label_of(labels, label::kManaged) == "true";
+}
+
+// As the engine's own command line shows an id.
+inline std::string short_id(std::string_view id) {
+    constexpr std::size_t kLetters = 12;
+    if (id.starts_with("sha256:")) id.remove_prefix(7);
+    return std::string(id.substr(0, kLetters));
+}
 
 struct Info {
     std::string name;  // "docker", "podman"
@@ -50,6 +71,7 @@ struct Info {
     std::int64_t cpus = 0;
     std::int64_t memory_total = 0;  // bytes
     std::string root_directory;
+    std::vector<std::string> network_drivers;  // "bridge", "macvlan"
 
     bool operator==(const Info&) const = default;
 };
@@ -59,8 +81,10 @@ struct Attachment {
     std::string network;               // the network's name
     std::vector<std::string> aliases;  // seen: without those that the engine adds itself
     std::string ipv4;                  // wanted: empty = the engine picks
+    std::string ipv6;                  // likewise
     std::string ipv4_seen;             // seen: the address in force while running
-    std::string network_id;            // seen
+    std::string ipv6_seen;
+    std::string network_id;  // seen
 
     bool operator==(const Attachment&) const = default;
 };
@@ -74,6 +98,15 @@ struct Limits {
     bool operator==(const Limits&) const = default;
 };
 
+struct VolumeSpec {
+    std::string name;
+    std::string driver = "local";
+    std::map<std::string, std::string> driver_options;
+    Labels labels;
+
+    bool operator==(const VolumeSpec&) const = default;
+};
+
 struct ContainerMount {
     enum class Type { volume, bind, tmpfs };
     Type type = Type::volume;
@@ -81,6 +114,9 @@ struct ContainerMount {
     std::int64_t size = 0;  // of a tmpfs, bytes; 0: as the engine likes
     std::string target;
     bool read_only = false;
+    // As it is to be where the engine makes it by itself, because it has gone just before the
+    // container is made: else it would belong to nobody.
+    std::optional<VolumeSpec> volume;
 
     bool operator==(const ContainerMount&) const = default;
 };
@@ -116,6 +152,8 @@ struct ContainerSpec {
     std::vector<protocol::Device> devices;
     bool privileged = false;
     bool host_network = false;
+    bool tty = false;         // its process has a terminal
+    bool stdin_open = false;  // its standard input stays open for those who attach
     Labels labels;
 
     bool operator==(const ContainerSpec&) const = default;
@@ -145,6 +183,8 @@ struct Container {
     protocol::RestartPolicy restart = protocol::RestartPolicy::no;
     std::vector<Attachment> networks;
     std::vector<protocol::Port> ports;  // published; host filled in while running
+    std::int64_t process_id = 0;        // of its process 1, where the engine runs; 0: none
+    bool tty = false;
 
     bool operator==(const Container&) const = default;
 };
@@ -155,7 +195,11 @@ struct NetworkSpec {
     std::string subnet;
     std::string gateway;
     std::string ip_range;
-    std::string parent;  // macvlan
+    bool ipv6 = false;  // then `subnet6` must be given
+    std::string subnet6;
+    std::string gateway6;
+    std::string parent;  // macvlan, ipvlan: "eth0", or "eth0.10" with a VLAN tag
+    std::string mode;    // ipvlan: "l2"; empty: the engine's default
     bool internal = false;
     Labels labels;
 
@@ -168,19 +212,14 @@ struct Network {
     std::string driver;
     std::string subnet;   // in force
     std::string gateway;  // in force
+    std::string subnet6;
+    std::string gateway6;
+    std::vector<std::string> subnets;  // all that are in force, of both families
     bool internal = false;
     Labels labels;
+    std::vector<std::string> attached;  // names of running containers; by find_network() alone
 
     bool operator==(const Network&) const = default;
-};
-
-struct VolumeSpec {
-    std::string name;
-    std::string driver = "local";
-    std::map<std::string, std::string> driver_options;
-    Labels labels;
-
-    bool operator==(const VolumeSpec&) const = default;
 };
 
 struct Volume {
@@ -194,9 +233,10 @@ struct Volume {
 
 struct Image {
     std::string id;
-    std::vector<std::string> references;  // "tools:1"
+    std::vector<std::string> references;  // "tools:1"; none: a newer build took its name
     Labels labels;
     std::int64_t size = 0;  // bytes
+    Timestamp created{};
 
     bool operator==(const Image&) const = default;
 };
@@ -229,14 +269,76 @@ struct Event {
 // A line of a pull's or a build's progress, for people.
 using Progress = std::function<void(std::string_view line)>;
 
+// A command that is run in a container beside what runs there already.
+struct ExecSpec {
+    std::string container;  // id
+    std::vector<std::string> command;
+    std::vector<std::string> env;  // NAME=VALUE, beside the container's own
+    std::string user;              // empty: the container's
+    std::string working_dir;       // empty: the container's
+    bool tty = false;
+    protocol::TerminalSize size;  // of the terminal, before the command's first byte
+};
+
+struct Output {
+    bool errors = false;  // of stderr; a terminal has but one stream
+    std::string data;     // empty: the end
+};
+
+// What a process in a container reads and writes. One reader and one writer at a time, which may be
+// different coroutines. Dropping it closes the connection to the engine; the process goes on.
+class ProcessStream {
+  public:
+    virtual ~ProcessStream() = default;
+    // Throws Error(unavailable) when the connection to the engine broke.
+    virtual Task<Output> read() = 0;
+    virtual Task<> write(std::string data) = 0;
+    virtual void close_input() = 0;
+    virtual Task<> resize(protocol::TerminalSize size) = 0;
+    // After the end: the command's own; nothing where the engine does not tell one.
+    virtual Task<std::optional<int>> exit_code() = 0;
+    // Of the process, in the namespace that the engine runs in; 0 where it is not known.
+    virtual Task<std::int64_t> process_id() = 0;
+    virtual bool tty() const = 0;
+};
+
+struct LogSpec {
+    std::string container;             // id
+    bool follow = false;               // until the container ends
+    std::optional<std::int64_t> tail;  // the last so many lines; absent: all
+    std::string since;                 // RFC 3339; entries of that very time are among them
+    std::string until;
+};
+
+// One entry of a container's log: a line, or a piece of a very long one.
+struct LogEntry {
+    bool errors = false;
+    std::string time;  // RFC 3339, as precise as the engine tells it
+    std::string text;  // with its line end, if it has one
+};
+
+class LogStream {
+  public:
+    virtual ~LogStream() = default;
+    // What has come, at least one entry; none at the end.
+    virtual Task<std::vector<LogEntry>> read() = 0;
+};
+
+// The engine can't start this container any more, and never will: one made anew from the same spec
+// it can.
+class Unstartable : public Error {
+  public:
+    explicit Unstartable(const std::string& message) : Error(ErrorKind::conflict, message) {}
+};
+
 class ContainerRuntime {
   public:
     virtual ~ContainerRuntime() = default;
 
     virtual Task<Info> info() = 0;
 
-    // Those that carry `label` = kManaged: "true". A volume or network is found by name whoever
-    // made it, to tell a clash.
+    // Those that carry `label` = kManaged: "true"; of networks all, for nobody may take the
+    // addresses of another. A volume or network is found by name whoever made it, to tell a clash.
     virtual Task<std::vector<Container>> list_containers() = 0;
     virtual Task<std::optional<Container>> find_container(std::string id_or_name) = 0;
     virtual Task<std::vector<Network>> list_networks() = 0;
@@ -249,7 +351,8 @@ class ContainerRuntime {
     // Returns the new container's id. It is attached to all its networks and not started. A failure
     // leaves nothing behind.
     virtual Task<std::string> create_container(ContainerSpec spec) = 0;
-    virtual Task<> start_container(std::string id) = 0;  // no-op when it runs
+    // No-op when it runs. Throws Unstartable.
+    virtual Task<> start_container(std::string id) = 0;
     // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
     virtual Task<> rename_container(std::string id, std::string name) = 0;
@@ -274,6 +377,9 @@ class ContainerRuntime {
     virtual Task<> create_volume(VolumeSpec spec) = 0;
     // conflict while in use; no-op when it is not there.
     virtual Task<> remove_volume(std::string name) = 0;
+    // In bytes, by name, of the volumes whose driver tells. Expensive: the engine reads through
+    // every file, of images and containers too.
+    virtual Task<std::map<std::string, std::int64_t>> volume_sizes(aio::Deadline deadline) = 0;
 
     virtual Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) = 0;
     // Returns the image's id. A failing step throws with its command and the end of its output.
@@ -281,6 +387,13 @@ class ContainerRuntime {
                                           Progress progress) = 0;
     // By reference; no-op when it is not there; conflict while in use.
     virtual Task<> remove_image(std::string reference) = 0;
+
+    // Runs it. Throws conflict where the container does not run. A command that is not there is
+    // told as the engine does: as output, and an exit code of 126 or 127.
+    virtual Task<std::unique_ptr<ProcessStream>> exec(ExecSpec spec) = 0;
+    // Joins the container's own process; conflict where it does not run.
+    virtual Task<std::unique_ptr<ProcessStream>> attach(std::string container_id) = 0;
+    virtual Task<std::unique_ptr<LogStream>> logs(LogSpec spec) = 0;
 
     // Calls `sink` for each event, first with a gap, until cancelled or until the stream breaks
     // (then it throws; the caller waits and calls again).

@@ -30,7 +30,8 @@ class Server::Impl {
           hosts_(core_),
           resources_(core_),
           agents_(core_, config.auto_approve_public_key),
-          services_{core_, auth_, hosts_, resources_, agents_, config.version},
+          proxy_(core_, auth_, resources_, {.domain = config.workspace_domain}),
+          services_{core_, auth_, hosts_, resources_, agents_, proxy_, config.version},
           router_(api::make_router(services_)),
           http_(executor, config.http, [this](net::Exchange& exchange) {
               return api::dispatch(router_, services_, exchange);
@@ -63,6 +64,7 @@ class Server::Impl {
     HostService hosts_;
     ResourceService resources_;
     AgentService agents_;
+    proxy::Proxy proxy_;
     api::Services services_;
     api::Router router_;
     net::HttpServer http_;

@@ -16,6 +16,7 @@ struct ServerConfig {
     std::filesystem::path data_directory;
     std::string auto_approve_public_key;  // of the agent in the same process; may be empty
     std::string version;
+    std::string workspace_domain;  // may be empty
 };
 
 class Server {

@@ -1,3 +1,5 @@
+#include <sqlite3.h>
+
 #include "server/trial.h"
 
 namespace {
@@ -294,8 +296,222 @@ Task<> what_is_taken(World& world) {
     EXPECT_THAT(answer.pointers(), ElementsAre("/0/spec/networks/0/ipv4"));
 }
 
+Task<> refused_network(World& world, std::string spec, std::string member, std::string words) {
+    const auto answer = co_await world.apply(
+        fmt::format(R"([{{"kind": "Network", "name": "new", "spec": {{{}}}}}])", spec));
+    EXPECT_THAT(answer.pointers(), ElementsAre("/0/spec/" + member)) << spec;
+    EXPECT_THAT(answer.text, HasSubstr(words));
+}
+
+Task<> network_in_the_way(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(R"([
+        {"kind": "Network", "name": "auto", "spec": {"ipv6": true}},
+        {"kind": "Network", "name": "lan", "spec": {"driver": "macvlan", "subnet": "10.5.0.0/24",
+         "gateway": "10.5.0.1", "parent": "eth0", "vlan": 10}}])");
+    auto networks = co_await world.call("GET", "/api/networks/auto");
+    json::array reports;
+    reports.emplace_back(
+        json::object{{"kind", "Network"},
+                     {"id", networks.text_at("id")},
+                     {"revision", 1},
+                     {"status", "created"},
+                     {"observed", {{"subnet", "10.200.7.0/24"}, {"ipv6_subnet", "fd12::/64"}}}});
+    json::object body{{"reports", std::move(reports)}};
+    co_await world.call("POST", "/api/agent/status", std::move(body), world.as_agent());
+    co_await refused_network(world, R"("subnet": "10.200.0.0/16")", "subnet",
+                             "overlaps 10.200.7.0/24 of network auto");
+    co_await refused_network(world, R"("ipv6": true, "ipv6_subnet": "fd12::/48")", "ipv6_subnet",
+                             "of network auto");
+    co_await refused_network(world, R"("subnet": "192.168.1.0/25")", "subnet",
+                             "overlaps 192.168.1.5/24, which interface eth0 of host host-1 has");
+    co_await refused_network(world,
+                             R"("driver": "ipvlan", "subnet": "10.6.0.0/24", "parent": "eth0")",
+                             "driver", "has no ipvlan networks; it has: bridge, macvlan");
+    co_await refused_network(world,
+                             R"("driver": "macvlan", "subnet": "10.6.0.0/24", "parent": "eth1")",
+                             "parent", "that can carry macvlan; it has: eth0");
+    co_await refused_network(
+        world, R"("driver": "macvlan", "subnet": "10.6.0.0/24", "parent": "eth0", "vlan": 10)",
+        "vlan", "interface eth0.10 carries network lan already");
+    co_await refused_network(world,
+                             R"("driver": "macvlan", "subnet": "10.5.0.0/25", "parent": "eth0")",
+                             "subnet", "of network lan");
+    const auto lan = co_await world.apply(R"([{"kind": "Network", "name": "lan2", "spec": {
+        "driver": "macvlan", "subnet": "192.168.1.0/24", "parent": "eth0", "vlan": 11}}])");
+    EXPECT_EQ(lan.status, 200) << lan.text;  // on the host's own link, with a tag of its own
+    const auto gateway = co_await world.apply(R"([{"kind": "Workspace", "name": "dev", "spec": {
+        "image": "x", "networks": [{"network": "lan", "ipv4": "10.5.0.1"},
+                                   {"network": "auto", "ipv6": "fd12::9"}]}}])");
+    EXPECT_THAT(gateway.pointers(),
+                ElementsAre("/0/spec/networks/0/ipv4", "/0/spec/networks/1/ipv6"));
+}
+
+TEST_F(ServerTest, NetworksThatGetInEachOthersOrTheHostsWayAreRefused) {
+    play(network_in_the_way);
+}
+
+Task<> used_network(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(R"([{"kind": "Network", "name": "lab"},
+        {"kind": "Workspace", "name": "one", "spec": {"image": "x", "networks": [{"network": "lab"}]}},
+        {"kind": "Workspace", "name": "two", "running": false,
+         "spec": {"image": "x", "networks": [{"network": "lab"}]}}])");
+    const auto answer = co_await world.call("DELETE", "/api/networks/lab");
+    EXPECT_EQ(answer.status, 409);
+    EXPECT_THAT(answer.text, HasSubstr("network lab is used by one, two"));
+}
+
+TEST_F(ServerTest, ANetworkInUseIsNotDeletedAndAllWhoUseItAreNamed) {
+    play(used_network);
+}
+
+// A network that an older version kept has fewer members: it is the same nevertheless.
+Task<> kept_by_an_older_version(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(R"([{"kind": "Network", "name": "lab"}])");
+    sqlite3* database = nullptr;
+    EXPECT_EQ(sqlite3_open((world.directory() / "trailer.db").c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(
+        sqlite3_exec(database,
+                     "UPDATE resources SET spec = json_remove(spec, '$.ipv6', '$.vlan', '$.mode')",
+                     nullptr, nullptr, nullptr),
+        SQLITE_OK);
+    sqlite3_close(database);
+    co_await world.restart();
+    const auto answer = co_await world.apply(R"([{"kind": "Network", "name": "lab"}])");
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("unchanged"));
+}
+
+TEST_F(ServerTest, ANewVersionsMembersChangeNoResource) {
+    play(kept_by_an_older_version);
+}
+
 TEST_F(ServerTest, PortsAndAddressesThatAreTakenAreRefused) {
     play(what_is_taken);
+}
+
+// --- groups
+
+constexpr const char* kShop = R"([
+  {"kind": "Network", "name": "shop_default", "group": "shop"},
+  {"kind": "Volume", "name": "shop_data", "group": "shop"},
+  {"kind": "Workspace", "name": "shop-db", "group": "shop", "spec": {"image": "x",
+   "networks": [{"network": "shop_default"}], "mounts": [{"volume": "shop_data", "target": "/d"}]}},
+  {"kind": "Workspace", "name": "shop-web", "group": "shop", "spec": {"image": "x",
+   "networks": [{"network": "shop_default"}], "depends_on": [{"workspace": "shop-db"}]}}])";
+
+Task<> groups(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(kDocuments);
+    co_await world.apply(kShop);
+    auto shop = co_await world.call("GET", "/api/groups/shop");
+    EXPECT_EQ(shop.at("workspaces"), 2);
+    EXPECT_EQ(shop.at("volumes"), 1);
+    EXPECT_EQ(shop.at("states").as_object().at("deployment_pending"), 2);
+    EXPECT_EQ(shop.at("hosts"), json::array{"host-1"});
+    EXPECT_THAT((co_await world.call("GET", "/api/groups")).names(), ElementsAre("shop"));
+    const auto members = co_await world.call("GET", "/api/workspaces?group=shop");
+    EXPECT_THAT(members.names(), ElementsAre("shop-db", "shop-web"));
+    EXPECT_THAT((co_await world.call("GET", "/api/workspaces?group=")).names(), ElementsAre("dev"));
+    EXPECT_EQ((co_await world.call("GET", "/api/groups/other")).status, 404);
+    co_await world.restart();
+    EXPECT_THAT((co_await world.call("GET", "/api/groups")).names(), ElementsAre("shop"));
+}
+
+TEST_F(ServerTest, AGroupIsThereWhileSomethingIsInIt) {
+    play(groups);
+}
+
+Task<> joins(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(kDocuments);
+    const auto revision = (co_await world.call("GET", "/api/workspaces/dev")).at("revision");
+    auto answer = co_await world.apply(
+        R"([{"kind": "Network", "name": "lab", "group": "play", "spec": {"subnet": "10.1.0.0/24"}}])");
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("\"/group\""));
+    answer = co_await world.apply(
+        R"([{"kind": "Network", "name": "lab", "spec": {"subnet": "10.1.0.0/24"}}])");
+    EXPECT_THAT(answer.text, HasSubstr("unchanged")) << "it stays where it is";
+    answer = co_await world.apply(
+        R"([{"kind": "Network", "name": "lab", "group": "work", "spec": {"subnet": "10.1.0.0/24"}}])");
+    EXPECT_THAT(answer.pointers(), ElementsAre("/0/group"));
+    json::object leave{{"group", ""}};
+    EXPECT_EQ((co_await world.call("PATCH", "/api/networks/lab", leave)).status, 200);
+    EXPECT_THAT((co_await world.call("GET", "/api/groups")).names(), IsEmpty());
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/dev")).at("revision"), revision);
+    answer = co_await world.apply(R"([{"kind": "Volume", "name": "data", "group": "-"}])");
+    EXPECT_THAT(answer.pointers(), ElementsAre("/0/group"));
+}
+
+TEST_F(ServerTest, AResourceJoinsAGroupAndLeavesItButIsNeverTakenFromAnother) {
+    play(joins);
+}
+
+Task<> prunes(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(kShop);
+    const auto fewer = wire::parse(R"([
+      {"kind": "Network", "name": "shop_default", "group": "shop"},
+      {"kind": "Workspace", "name": "shop-db", "group": "shop", "spec": {"image": "x",
+       "networks": [{"network": "shop_default"}]}}])");
+    auto answer = co_await world.call("POST", "/api/apply", fewer);
+    const auto& left = answer.at("left_over").as_array();
+    EXPECT_EQ(left.size(), 1);
+    EXPECT_EQ(left.at(0).as_object().at("name"), "shop-web");
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/shop-web")).text_at("status"),
+              "deployment_pending");
+    answer = co_await world.call("POST", "/api/apply?prune=true&dry_run=true", fewer);
+    EXPECT_THAT(answer.text, HasSubstr("\"deleted\""));
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/shop-web")).text_at("status"),
+              "deployment_pending");
+    answer = co_await world.call("POST", "/api/apply?prune=true", fewer);
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/shop-web")).text_at("status"),
+              "deleting");
+    EXPECT_EQ((co_await world.call("GET", "/api/volumes/shop_data")).text_at("status"), "pending");
+    const auto only_web =
+        wire::parse(R"([{"kind": "Workspace", "name": "out", "spec": {"image": "x"}}])");
+    EXPECT_EQ((co_await world.call("POST", "/api/apply?prune=true", only_web)).status, 422);
+}
+
+TEST_F(ServerTest, WhatAGroupHasBeyondItsDocumentsIsToldAndPrunedOnlyWhenAskedFor) {
+    play(prunes);
+}
+
+Task<> group_deletion(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(kShop);
+    co_await world.apply(R"([{"kind": "Workspace", "name": "guest", "spec": {"image": "x",
+        "networks": [{"network": "shop_default"}]}}])");
+    auto answer = co_await world.call("DELETE", "/api/groups/shop");
+    EXPECT_EQ(answer.status, 409);
+    EXPECT_THAT(answer.text, HasSubstr("guest"));
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/shop-db")).text_at("status"),
+              "deployment_pending");
+    co_await world.call("DELETE", "/api/workspaces/guest");
+    EXPECT_EQ((co_await world.call("DELETE", "/api/groups/shop")).status, 202);
+    EXPECT_EQ((co_await world.call("GET", "/api/workspaces/shop-db")).text_at("status"),
+              "deleting");
+    EXPECT_EQ((co_await world.call("GET", "/api/networks/shop_default")).text_at("status"),
+              "deleting");
+    EXPECT_EQ((co_await world.call("GET", "/api/volumes/shop_data")).text_at("status"), "pending");
+    EXPECT_EQ((co_await world.call("DELETE", "/api/groups/shop?volumes=true")).status, 202);
+    EXPECT_EQ((co_await world.call("GET", "/api/volumes/shop_data")).text_at("status"), "deleting");
+    EXPECT_EQ((co_await world.call("DELETE", "/api/groups/nobody")).status, 404);
+}
+
+TEST_F(ServerTest, AGroupIsDeletedWholeButForItsVolumesAndNeverUnderOthersFeet) {
+    play(group_deletion);
 }
 
 Task<> dependencies(World& world) {

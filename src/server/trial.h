@@ -117,6 +117,9 @@ class World {
         request.version = "1";
         request.capabilities.cpus = 4;
         request.capabilities.memory_total = 8LL << 30;
+        request.capabilities.network_drivers = {"bridge", "macvlan"};
+        request.capabilities.network_interfaces = {
+            {.name = "eth0", .up = true, .addresses = {"192.168.1.5/24", "fd00:1::5/64"}}};
         last_registration = request;
         auto body = wire::to_json(request);
         co_return co_await call("POST", "/api/agent/register", std::move(body));

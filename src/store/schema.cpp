@@ -6,7 +6,7 @@ namespace trailer::store {
 namespace {
 
 // Times are milliseconds since 1970. What the server only shows, or reads whole, is JSON.
-constexpr std::array<std::string_view, 1> kMigrations{
+constexpr std::array<std::string_view, 2> kMigrations{
     R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -68,6 +68,10 @@ CREATE TABLE resources (
     UNIQUE (kind, name)
 ) STRICT;
 CREATE INDEX resources_by_host ON resources (host_id);
+)sql",
+    // `group` is a word of SQL.
+    R"sql(
+ALTER TABLE resources ADD COLUMN group_name TEXT NOT NULL DEFAULT '';
 )sql"};
 
 }  // namespace

@@ -154,10 +154,11 @@ class SqliteStore : public Store {
                         {"id", "name", "registration_token", "public_key", "approved", "enabled",
                          "settings", "version", "os", "architecture", "capabilities", "address",
                          "conflict", "conflict_key", "revision", "created", "updated"}));
-        put_resource_ = make(upsert(
-            "resources", "id",
-            {"id", "kind", "name", "host_id", "running", "spec", "status", "messages", "observed",
-             "revision", "deleting", "restart_before", "rebuilds", "created", "updated"}));
+        put_resource_ =
+            make(upsert("resources", "id",
+                        {"id", "kind", "name", "host_id", "running", "spec", "status", "messages",
+                         "observed", "revision", "deleting", "restart_before", "rebuilds",
+                         "created", "updated", "group_name"}));
     }
 
     void run(const char* sql, const std::string& value) {
@@ -199,7 +200,7 @@ class SqliteStore : public Store {
                << wire::to_text(resource.status) << wire::to_json_text(resource.messages)
                << json::serialize(resource.observed) << resource.revision << resource.deleting
                << resource.restart_before << resource.rebuilds << resource.created
-               << resource.updated;
+               << resource.updated << resource.group;
         put_resource_->exec();
     }
 
@@ -270,11 +271,13 @@ class SqliteStore : public Store {
         SQLite::Statement row(
             database_,
             "SELECT id, kind, name, host_id, running, spec, status, messages, observed, "
-            "revision, deleting, restart_before, rebuilds, created, updated FROM resources");
+            "revision, deleting, restart_before, rebuilds, created, updated, group_name "
+            "FROM resources");
         while (row.executeStep()) {
             Resource resource{.id = row.getColumn(0),
                               .name = row.getColumn(2),
                               .host_id = row.getColumn(3),
+                              .group = row.getColumn(15),
                               .running = row.getColumn(4).getInt() != 0,
                               .spec = wire::parse(row.getColumn(5).getString()).as_object(),
                               .messages = wire::from_json_text<std::vector<protocol::Message>>(

@@ -67,6 +67,7 @@ struct Resource {
     std::string id;
     std::string name;
     std::string host_id;
+    std::string group;    // empty: none
     bool running = true;  // workspaces
     json::object spec;    // canonical
     protocol::State status = protocol::State::pending;

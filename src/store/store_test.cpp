@@ -42,6 +42,7 @@ Changes everything() {
     changes.put_hosts.push_back(host);
     Resource resource{
         .kind = protocol::Kind::workspace, .id = "w1", .name = "dev", .host_id = "h1"};
+    resource.group = "shop";
     resource.spec = {{"image", "x"}};
     resource.status = protocol::State::running;
     resource.messages = {{protocol::Severity::warning, "careful", time}};

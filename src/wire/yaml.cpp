@@ -1,9 +1,12 @@
 #include "wire/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <sstream>
 
 #include "base/error.h"
 #include "wire/json.h"
@@ -109,6 +112,89 @@ class Converter {
     std::size_t count_ = 0;
 };
 
+// Bytes of the sequence that `text` begins with; 0 where it is no UTF-8 (RFC 3629).
+std::size_t utf8_sequence(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto first = byte(0);
+    if (first < 0x80) return 1;
+    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+    for (std::size_t i = 1; i < length; ++i) {
+        if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
+    }
+    const auto second = byte(1);
+    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool surrogate = first == 0xed && second > 0x9f;
+    const bool beyond = first == 0xf4 && second > 0x8f;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+bool is_control(char letter) {
+    const auto byte = static_cast<unsigned char>(letter);
+    return (byte < 0x20 && letter != '\t' && letter != '\n' && letter != '\r') || byte == 0x7f;
+}
+
+// yaml-cpp would put other characters in the place of such bytes, and takes a NUL for a sign of
+// UTF-16 or UTF-32. YAML has no control characters but as escapes.
+void refuse_other_encodings(std::string_view text) {
+    YAML::Mark mark;
+    while (!text.empty()) {
+        const auto length = utf8_sequence(text);
+        if (length == 0) fail(mark, "this is not UTF-8");
+        if (is_control(text.front())) fail(mark, "a control character can't stand here");
+        mark.column = text.front() == '\n' ? 0 : mark.column + 1;
+        if (text.front() == '\n') ++mark.line;
+        text.remove_prefix(length);
+    }
+}
+
+// Sees documents begin. yaml-cpp (0.7) does not pass over a token that can't begin one, such as a
+// comma: it makes one empty document after another of it, without end.
+class Beginnings : public YAML::EventHandler {
+  public:
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (std::exchange(last_, mark.pos) == mark.pos) fail(mark, "this can't stand here");
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+
+  private:
+    int last_ = -1;
+};
+
+void refuse_endless(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    Beginnings beginnings;
+    while (parser.HandleNextDocument(beginnings)) {
+    }
+}
+
+// A block (`|`) ends in exactly one newline when it is read (yaml-cpp writes no `|-`, `|+`), takes
+// its indent from its first line, and has no escapes.
+bool reads_back_as_block(std::string_view text) {
+    const auto printable = [](unsigned char each) {
+        return each == '\n' || (each >= 0x20 && each != 0x7f);
+    };
+    return text.size() > 1 && text.ends_with('\n') && !text.ends_with("\n\n") &&
+           text.front() != '\n' && text.front() != ' ' && std::ranges::all_of(text, printable);
+}
+
+// yaml-cpp writes some of these as they are (a lone carriage return), to be read as another.
+bool needs_escapes(std::string_view text) {
+    return std::ranges::any_of(text,
+                               [](unsigned char each) { return each < 0x20 || each == 0x7f; });
+}
+
 void emit(YAML::Emitter& out, const json::value& value) {
     switch (value.kind()) {
         case json::kind::null:
@@ -128,8 +214,10 @@ void emit(YAML::Emitter& out, const json::value& value) {
             return;
         case json::kind::string: {
             const std::string text(value.get_string());
-            if (text.find('\n') != text.npos) {
+            if (reads_back_as_block(text)) {
                 out << YAML::Literal << text;
+            } else if (needs_escapes(text)) {
+                out << YAML::DoubleQuoted << text;
             } else if (!plain_scalar(text).is_string()) {
                 out << YAML::DoubleQuoted << text;
             } else {
@@ -167,9 +255,12 @@ Position YamlDocument::position_of(std::string_view pointer) const {
 }
 
 std::vector<YamlDocument> parse_yaml(std::string_view text) {
+    refuse_other_encodings(text);
     std::vector<YAML::Node> nodes;
     try {
-        nodes = YAML::LoadAll(std::string(text));
+        const std::string copy(text);
+        refuse_endless(copy);
+        nodes = YAML::LoadAll(copy);
     } catch (const YAML::Exception& e) {
         fail(e.mark, e.msg);
     }

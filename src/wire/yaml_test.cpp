@@ -52,4 +52,43 @@ TEST(Yaml, WritesWhatItReadsBack) {
     EXPECT_EQ(parse_yaml(to_yaml(value)).at(0).value, value);
 }
 
+TEST(Yaml, TextOfSeveralLinesReadsBackAsItWas) {
+    for (const auto* text : {"a\nb", "a\nb\n", "a\n\n", "\na\n", " a\nb\n", "a\n\tb \n", "a\r\nb\n",
+                             "\r", "a\tb", "\n"}) {
+        const json::value value{{"first", text}, {"second", 2}};
+        const auto documents = parse_yaml(to_yaml(value));
+        ASSERT_EQ(documents.size(), 1U);
+        EXPECT_EQ(documents.front().value, value) << to_yaml(value);
+    }
+}
+
+TEST(Yaml, RefusesBytesThatAreNotUtf8AndSaysWhere) {
+    for (const auto* bytes : {"\xff", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
+        try {
+            parse_yaml(fmt::format("a: 1\nb: {}\n", bytes));
+            ADD_FAILURE() << "parsed";
+        } catch (const InvalidInput& e) {
+            EXPECT_THAT(e.what(), testing::HasSubstr("line 2"));
+        }
+    }
+    EXPECT_EQ(parse_yaml("a: \"\u00e9\u20ac\U0001f600\"\n").at(0).value.at("a"),
+              "\u00e9\u20ac\U0001f600");
+}
+
+TEST(Yaml, RefusesWhatCanNotBeginADocument) {
+    for (const auto* text : {",a", " ,a7 ", "a: 1\n---\n, b\n", "]", "}"}) {
+        EXPECT_THROW(parse_yaml(text), InvalidInput) << text;
+    }
+    EXPECT_EQ(parse_yaml("---\n---\n...\n---\na: 1\n").size(), 1U);
+}
+
+TEST(Yaml, RefusesControlCharactersButAsEscapes) {
+    using namespace std::string_view_literals;
+    for (const auto text : {"a: \b\n"sv, "a\0\0\0"sv, "\0a"sv}) {
+        EXPECT_THROW(parse_yaml(text), InvalidInput);
+    }
+    const json::value value{{"bell", "\a\x1b[0m"}, {"nul", json::string(3, '\0')}};
+    EXPECT_EQ(parse_yaml(to_yaml(value)).at(0).value, value);
+}
+
 }  // namespace

@@ -1,10 +1,23 @@
 """Fixtures: an engine, an installation of its own for each test, and its parts as processes."""
 
+import json
 import os
 import pathlib
 
 import pytest
 from harness import Api, Engine, Process, free_port, trailer, wait_until
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fault: takes minutes; tests/faults/run runs these, ./test does not")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.markexpr:  # whoever asks for a mark says what to run
+        return
+    long = [each for each in items if each.get_closest_marker("fault")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [each for each in items if each not in long]
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +48,22 @@ class Installation:
         self.env = {"PATH": os.environ["PATH"], "HOME": str(directory), "XDG_CONFIG_HOME": str(directory / "config"),
                     "XDG_STATE_HOME": str(directory / "state")}
 
-    def process(self, name, *arguments):
-        made = Process(arguments, self.directory / f"{name}.out", self.env)
+    def process(self, name, *arguments, within=()):
+        made = Process(arguments, self.directory / f"{name}.out", self.env, within)
         self.processes.append(made)
         return made
 
-    def _flags(self, name):
-        return ["-C", self.directory / f"{name}.yml", "-S", self.url, "--log-directory", self.directory / "log" / name]
+    def _flags(self, name, url=None):
+        return ["-C", self.directory / f"{name}.yml", "-S", url or self.url, "--log-directory",
+                self.directory / "log" / name]
 
-    def server(self):
-        return self.process("server", "server", *self._flags("server"), "-d", self.directory / "data")
+    def server(self, bind=None):
+        return self.process("server", "server", *self._flags("server", bind), "-d", self.directory / "data")
 
-    def agent(self, name="host-1", state=None):
-        return self.process(name, "agent", *self._flags(name), "-D", name, "--docker-host", self.engine.address,
-                            "--state-directory", self.directory / (state or f"{name}-state"))
+    def agent(self, name="host-1", state=None, url=None, docker_host=None, within=()):
+        return self.process(name, "agent", *self._flags(name, url), "-D", name, "--docker-host",
+                            docker_host or self.engine.address, "--state-directory",
+                            self.directory / (state or f"{name}-state"), within=within)
 
     def standalone(self, name="host-1"):
         return self.process("standalone", "standalone", *self._flags("standalone"), "-D", name, "-d",
@@ -73,7 +88,10 @@ class Installation:
 
     def wait_online(self, name="host-1", timeout=30):
         def online():
-            host = self.api.get(f"/api/hosts/{name}")
+            status, _, text = self.api.raw("GET", f"/api/hosts/{name}")
+            if status == 404:  # it has not registered yet
+                return False
+            host = json.loads(text)
             parts = [host[p]["status"] for p in ("heartbeat", "realtime", "engine", "reconcile")]
             return host["status"] == "online" and parts == ["ok"] * 4
 

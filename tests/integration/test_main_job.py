@@ -146,7 +146,7 @@ def test_the_new_container_failing_brings_the_old_one_back(standalone, engine):
     api.apply(workspace("dev", env={"FIXED": "1"}))
     wait_until(lambda: engine.inspect("dev")["Id"] != before, "the mended one to replace it", 30)
     api.wait("workspaces", "dev", "running")
-    assert engine.managed_names() == ["dev"]
+    wait_until(lambda: engine.managed_names() == ["dev"], "what failed to go")
 
 
 def test_stop_start_restart_redeploy(standalone, engine):

@@ -20,10 +20,12 @@ json::object volume_create_body(const VolumeSpec& spec);
 Container container_from(const json::value& inspect);  // GET /containers/ID/json
 Network network_from(const json::value& inspect);
 Volume volume_from(const json::value& inspect);
+std::map<std::string, std::int64_t> volume_sizes_from(const json::value& usage);  // GET /system/df
 Image image_from(const json::value& inspect);       // GET /images/NAME/json
 Image image_from_list(const json::value& summary);  // an element of GET /images/json
 Info info_from(const json::value& info, const json::value& version);
 std::optional<Event> event_from(const json::value& event);
+std::int64_t event_nanoseconds(const json::value& event);  // its time, since 1970
 
 // One line of a pull's or build's progress. `error` is set where the engine tells a failure.
 struct ProgressLine {

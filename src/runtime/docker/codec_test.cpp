@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "runtime/docker/build_context.h"
+#include "runtime/docker/event_memory.h"
 
 namespace {
 
@@ -115,6 +116,49 @@ TEST(Codec, ReadsAContainerAsTheEngineTellsIt) {
     EXPECT_EQ(container_from(json::parse("{}")).name, "");  // whatever an engine leaves out
 }
 
+TEST(Codec, WritesNetworksOfBothFamiliesWithTheirParentAndMode) {
+    const auto body = network_create_body({.name = "lan",
+                                           .driver = "ipvlan",
+                                           .subnet = "10.9.0.0/24",
+                                           .gateway = "10.9.0.1",
+                                           .ip_range = "10.9.0.128/25",
+                                           .ipv6 = true,
+                                           .subnet6 = "fd00:9::/64",
+                                           .parent = "eth0.10",
+                                           .mode = "l3"});
+    EXPECT_EQ(body.at("Options"), json::parse(R"({"parent": "eth0.10", "ipvlan_mode": "l3"})"));
+    EXPECT_EQ(body.at("EnableIPv6"), true);
+    EXPECT_EQ(body.at("IPAM").at("Config"),
+              json::parse(R"([{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1",
+                               "IPRange": "10.9.0.128/25"}, {"Subnet": "fd00:9::/64"}])"));
+    EXPECT_FALSE(network_create_body({.name = "lab"}).contains("IPAM"));
+    EXPECT_EQ(endpoint_settings({.network = "lan", .ipv4 = "10.9.0.9", .ipv6 = "fd00:9::9"})
+                  .at("IPAMConfig"),
+              json::parse(R"({"IPv4Address": "10.9.0.9", "IPv6Address": "fd00:9::9"})"));
+}
+
+TEST(Codec, ReadsAllSubnetsOfANetworkAndWhoIsOnIt) {
+    const auto network = network_from(json::parse(R"({
+        "Id": "n1", "Name": "lan", "Driver": "macvlan", "IPAM": {"Config": [
+            {"Subnet": "fd00:9::/64", "Gateway": "fd00:9::1/64"}, {"Subnet": "10.9.0.0/24"},
+            {"Subnet": "10.8.0.0/24", "Gateway": "10.8.0.1"}]},
+        "Containers": {"c2": {"Name": "web"}, "c1": {"Name": "db"}}})"));
+    EXPECT_EQ(network.subnet, "10.9.0.0/24");
+    EXPECT_EQ(network.gateway, "");
+    EXPECT_EQ(network.subnet6, "fd00:9::/64");
+    EXPECT_EQ(network.gateway6, "fd00:9::1");
+    EXPECT_THAT(network.subnets, testing::ElementsAre("fd00:9::/64", "10.9.0.0/24", "10.8.0.0/24"));
+    EXPECT_THAT(network.attached, testing::ElementsAre("db", "web"));
+}
+
+TEST(Codec, ReadsTheSizesOfVolumesWhoseDriverTells) {
+    const auto sizes = volume_sizes_from(json::parse(R"({"Volumes": [
+        {"Name": "data", "UsageData": {"Size": 4096, "RefCount": 1}},
+        {"Name": "nfs", "UsageData": {"Size": -1}}, {"Name": "new"}]})"));
+    EXPECT_THAT(sizes, testing::ElementsAre(std::pair("data", 4096)));
+    EXPECT_THAT(volume_sizes_from(json::parse(R"({"Volumes": null})")), testing::IsEmpty());
+}
+
 TEST(Codec, TellsErrorsByTheEnginesWords) {
     const auto kind = [](int status, std::string_view words) {
         try {
@@ -133,6 +177,12 @@ TEST(Codec, TellsErrorsByTheEnginesWords) {
     EXPECT_EQ(kind(404, "No such container: x"), ErrorKind::not_found);
     EXPECT_EQ(kind(400, "invalid"), ErrorKind::invalid);
     EXPECT_EQ(kind(500, "whatever"), ErrorKind::internal);
+    // Of an engine that is ending: no fault of the container that was to be started.
+    EXPECT_EQ(kind(500,
+                   "failed to update store for object type *libnetwork.endpoint: open : no "
+                   "such file or directory"),
+              ErrorKind::unavailable);
+    EXPECT_EQ(kind(500, "get data: database not open"), ErrorKind::unavailable);
 }
 
 TEST(Codec, ReadsEventsAndProgress) {
@@ -163,6 +213,36 @@ TEST(BuildContext, IsATarWithTheDockerfile) {
     EXPECT_TRUE(tar.starts_with(std::string("Dockerfile\0", 11)));
     EXPECT_EQ(tar.substr(257, 5), "ustar");
     EXPECT_EQ(tar.substr(512, 13), "FROM scratch\n");
+}
+
+TEST(Codec, AVolumeThatTheEngineMakesByItselfIsMadeAsOurs) {
+    const ContainerSpec spec{
+        .name = "dev",
+        .image = "tools:1",
+        .mounts = {{.source = "data",
+                    .target = "/data",
+                    .volume = VolumeSpec{.name = "data",
+                                         .driver_options = {{"type", "nfs"}},
+                                         .labels = {{label::kId, "id-data"}}}}}};
+    const json::value body = container_create_body(spec);
+    const auto& options = body.at("HostConfig").at("Mounts").at(0).at("VolumeOptions");
+    EXPECT_EQ(options.at("Labels").at(label::kId), "id-data");
+    EXPECT_EQ(options.at("DriverConfig").at("Name"), "local");
+    EXPECT_EQ(options.at("DriverConfig").at("Options").at("type"), "nfs");
+}
+
+TEST(EventMemoryTest, AStreamBeginsBeforeTheLastOneBrokeAndTellsNothingTwice) {
+    using namespace std::chrono_literals;
+    EventMemory memory;
+    const std::chrono::sys_time<std::chrono::nanoseconds> start{100s + 5ns};
+    EXPECT_EQ(memory.since(start), "98.000000005");
+    EXPECT_TRUE(memory.is_new("first", 50'000'000'000));
+    EXPECT_TRUE(memory.is_new("of the same time", 50'000'000'000));
+    EXPECT_EQ(memory.since(start), "48.000000000") << "by the engine's clock";
+    EXPECT_FALSE(memory.is_new("first", 50'000'000'000));
+    EXPECT_FALSE(memory.is_new("of the same time", 50'000'000'000));
+    EXPECT_TRUE(memory.is_new("missed", 49'000'000'000));
+    EXPECT_TRUE(memory.is_new("first", 51'000'000'000)) << "happened again";
 }
 
 }  // namespace

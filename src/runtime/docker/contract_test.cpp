@@ -143,6 +143,43 @@ TEST_P(Contract, ANetworkCarriesContainersAndGoesWhenTheyHaveGone) {
     run(life_of_a_network(*runtime_, container("-n"), prefix_ + "-net"));
 }
 
+Task<> subnets_of_both_families(ContainerRuntime& runtime, ContainerSpec spec, std::string name) {
+    const auto id = co_await runtime.create_network({.name = name,
+                                                     .subnet = "10.211.8.0/24",
+                                                     .gateway = "10.211.8.1",
+                                                     .ipv6 = true,
+                                                     .subnet6 = "fd00:211:8::/64",
+                                                     .gateway6 = "fd00:211:8::1",
+                                                     .labels = spec.labels});
+    const auto network = co_await runtime.find_network(id);
+    EXPECT_EQ(network->subnet6, "fd00:211:8::/64");
+    EXPECT_EQ(network->gateway6, "fd00:211:8::1");
+    EXPECT_THAT(network->subnets, testing::ElementsAre("10.211.8.0/24", "fd00:211:8::/64"));
+    EXPECT_THAT(network->attached, testing::IsEmpty());
+    EXPECT_EQ(co_await kind_of(
+                  runtime.create_network({.name = name + "-2", .subnet = "10.211.8.128/25"})),
+              ErrorKind::conflict);
+    const auto all = co_await runtime.list_networks();
+    const auto has = [&](const std::string& wanted) {
+        return std::ranges::any_of(all, [&](const auto& each) { return each.name == wanted; });
+    };
+    EXPECT_TRUE(has(name));
+    EXPECT_TRUE(has("bridge")) << "not ours, but its addresses are taken";
+    spec.networks = {{.network = name, .ipv4 = "10.211.8.9", .ipv6 = "fd00:211:8::9"}};
+    const auto container = co_await runtime.create_container(spec);
+    co_await runtime.start_container(container);
+    const auto seen = co_await runtime.find_container(container);
+    EXPECT_EQ(seen->networks.at(0).ipv6, "fd00:211:8::9");
+    EXPECT_EQ(seen->networks.at(0).ipv6_seen, "fd00:211:8::9");
+    EXPECT_THAT((co_await runtime.find_network(id))->attached, testing::ElementsAre(spec.name));
+    co_await runtime.remove_container(container);
+    co_await runtime.remove_network(id);
+}
+
+TEST_P(Contract, ANetworkHasSubnetsOfBothFamiliesThatNoOtherGets) {
+    run(subnets_of_both_families(*runtime_, container("-6"), prefix_ + "-net6"));
+}
+
 Task<> life_of_a_volume(ContainerRuntime& runtime, ContainerSpec spec, std::string name) {
     co_await runtime.create_volume({.name = name, .labels = spec.labels});
     co_await runtime.create_volume({.name = name, .labels = spec.labels});
@@ -261,6 +298,10 @@ Task<> about(ContainerRuntime& runtime) {
     EXPECT_FALSE(info.id.empty());
     EXPECT_GT(info.cpus, 0);
     EXPECT_GT(info.memory_total, 0);
+    EXPECT_THAT(info.network_drivers, testing::Contains("bridge"));
+    // Of volumes that are not there it tells nothing.
+    const auto sizes = co_await runtime.volume_sizes(aio::Deadline::in(60s));
+    EXPECT_FALSE(sizes.contains("no-such-volume"));
 }
 
 TEST_P(Contract, TheEngineTellsAboutItself) {

@@ -82,7 +82,9 @@ std::vector<Attachment> attachments_from(const json::value& networks, const Cont
     for (const auto& [name, endpoint] : *object) {
         Attachment attachment{.network = name,
                               .ipv4 = text(at(endpoint, {"IPAMConfig", "IPv4Address"})),
+                              .ipv6 = text(at(endpoint, {"IPAMConfig", "IPv6Address"})),
                               .ipv4_seen = text(at(endpoint, {"IPAddress"})),
+                              .ipv6_seen = text(at(endpoint, {"GlobalIPv6Address"})),
                               .network_id = text(at(endpoint, {"NetworkID"}))};
         if (const auto* aliases = at(endpoint, {"Aliases"}).if_array()) {
             for (const auto& each : *aliases) {
@@ -158,8 +160,29 @@ Container container_from(const json::value& inspect) {
             .value_or(protocol::RestartPolicy::no);
     container.networks = attachments_from(at(inspect, {"NetworkSettings", "Networks"}), container);
     container.ports = ports_from(at(inspect, {"NetworkSettings", "Ports"}));
+    container.process_id = number(at(inspect, {"State", "Pid"}));
+    container.tty = truth(at(inspect, {"Config", "Tty"}));
     return container;
 }
+
+namespace {
+
+// The first of each family is the one that is shown.
+void add_pool(const json::value& pool, Network& network) {
+    auto subnet = text(at(pool, {"Subnet"}));
+    // Docker 20.10 has it with its prefix after a restart: "fd00::1/64".
+    auto gateway = text(at(pool, {"Gateway"}));
+    gateway.resize(std::min(gateway.find('/'), gateway.size()));
+    if (subnet.empty()) return;
+    network.subnets.push_back(subnet);
+    const bool v6 = subnet.find(':') != subnet.npos;
+    auto& shown = v6 ? network.subnet6 : network.subnet;
+    if (!shown.empty()) return;
+    shown = std::move(subnet);
+    (v6 ? network.gateway6 : network.gateway) = std::move(gateway);
+}
+
+}  // namespace
 
 Network network_from(const json::value& inspect) {
     Network network{.id = text(at(inspect, {"Id"})),
@@ -167,12 +190,28 @@ Network network_from(const json::value& inspect) {
                     .driver = text(at(inspect, {"Driver"})),
                     .internal = truth(at(inspect, {"Internal"})),
                     .labels = labels_from(at(inspect, {"Labels"}))};
-    const auto* pools = at(inspect, {"IPAM", "Config"}).if_array();
-    if (pools != nullptr && !pools->empty()) {
-        network.subnet = text(at(pools->front(), {"Subnet"}));
-        network.gateway = text(at(pools->front(), {"Gateway"}));
+    if (const auto* pools = at(inspect, {"IPAM", "Config"}).if_array()) {
+        for (const auto& pool : *pools) add_pool(pool, network);
+    }
+    if (const auto* containers = at(inspect, {"Containers"}).if_object()) {
+        for (const auto& [id, each] : *containers) {
+            network.attached.push_back(text(at(each, {"Name"})));
+        }
+        std::ranges::sort(network.attached);
     }
     return network;
+}
+
+std::map<std::string, std::int64_t> volume_sizes_from(const json::value& usage) {
+    std::map<std::string, std::int64_t> sizes;
+    const auto* volumes = at(usage, {"Volumes"}).if_array();
+    if (volumes == nullptr) return sizes;
+    for (const auto& each : *volumes) {
+        const auto& size = at(each, {"UsageData", "Size"});
+        // -1: the driver does not tell.
+        if (size.is_number() && number(size) >= 0) sizes[text(at(each, {"Name"}))] = number(size);
+    }
+    return sizes;
 }
 
 Volume volume_from(const json::value& inspect) {
@@ -199,11 +238,15 @@ Image image_with_tags(const json::value& value, const json::value& labels) {
 }  // namespace
 
 Image image_from(const json::value& inspect) {
-    return image_with_tags(inspect, at(inspect, {"Config", "Labels"}));
+    auto image = image_with_tags(inspect, at(inspect, {"Config", "Labels"}));
+    image.created = time_from(at(inspect, {"Created"})).value_or(Timestamp{});
+    return image;
 }
 
 Image image_from_list(const json::value& summary) {
-    return image_with_tags(summary, at(summary, {"Labels"}));
+    auto image = image_with_tags(summary, at(summary, {"Labels"}));
+    image.created = Timestamp{std::chrono::seconds{number(at(summary, {"Created"}))}};
+    return image;
 }
 
 Info info_from(const json::value& info, const json::value& version) {
@@ -219,6 +262,9 @@ Info info_from(const json::value& info, const json::value& version) {
                 .memory_total = number(at(info, {"MemTotal"})),
                 .root_directory = text(at(info, {"DockerRootDir"}))};
     result.cgroup_version = text(at(info, {"CgroupVersion"})) == "2" ? 2 : 1;
+    if (const auto* drivers = at(info, {"Plugins", "Network"}).if_array()) {
+        for (const auto& each : *drivers) result.network_drivers.push_back(text(each));
+    }
     if (const auto* components = at(version, {"Components"}).if_array()) {
         for (const auto& component : *components) {
             if (text(at(component, {"Name"})).starts_with("Podman")) result.name = "podman";
@@ -247,6 +293,10 @@ std::optional<Event> event_from(const json::value& event) {
     if (result.type == Event::Type::network) result.container = result.labels["container"];
     if (result.type == Event::Type::volume) result.name = result.id;
     return result;
+}
+
+std::int64_t event_nanoseconds(const json::value& event) {
+    return number(at(event, {"timeNano"}));
 }
 
 ProgressLine progress_from(const json::value& line) {
@@ -286,6 +336,13 @@ ErrorKind kind_from_words(std::string_view words) {
         Known{"manifest unknown", ErrorKind::not_found},
         Known{"no such host", ErrorKind::unavailable},
         Known{"connection refused", ErrorKind::unavailable},
+        // An engine that is ending still answers, and its stores are closed already (20.10).
+        Known{"failed to update store for object", ErrorKind::unavailable},
+        Known{"database not open", ErrorKind::unavailable},
+        Known{"transport is closing", ErrorKind::unavailable},
+        Known{"client connection is closing", ErrorKind::unavailable},
+        Known{"ttrpc: closed", ErrorKind::unavailable},
+        Known{"context canceled", ErrorKind::unavailable},
         Known{"i/o timeout", ErrorKind::unavailable},
     };
     for (const auto& each : kKnown) {

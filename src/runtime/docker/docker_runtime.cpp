@@ -8,6 +8,8 @@
 #include "runtime/docker/build_context.h"
 #include "runtime/docker/codec.h"
 #include "runtime/docker/engine_api.h"
+#include "runtime/docker/event_memory.h"
+#include "runtime/docker/process.h"
 #include "wire/json.h"
 
 namespace trailer::runtime::docker {
@@ -73,8 +75,7 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     Task<std::vector<Network>> list_networks() override {
-        const auto list =
-            co_await api_.get("/networks?filters=" + managed_filter(), "listing networks");
+        const auto list = co_await api_.get("/networks", "listing networks");
         std::vector<Network> networks;
         for (const auto& each : list.as_array()) networks.push_back(network_from(each));
         co_return networks;
@@ -149,8 +150,16 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     Task<> start_container(std::string id) override {
-        co_await api_.call("POST", "/containers/" + path_escape(id) + "/start", nullptr,
-                           "starting container " + short_id(id));
+        const auto doing = "starting container " + short_id(id);
+        try {
+            co_await api_.call("POST", "/containers/" + path_escape(id) + "/start", nullptr, doing);
+        } catch (const Error& e) {
+            // 20.10, ended between a container's stop and its clearing away, leaves a task of it in
+            // containerd: "task ID: already exists", at every start to come.
+            const std::string_view words = e.what();
+            if (words.find("task " + id + ": already exists") == words.npos) throw;
+            throw Unstartable(words.data());
+        }
     }
 
     Task<> stop_container(std::string id, std::chrono::seconds grace) override {
@@ -211,10 +220,8 @@ class DockerRuntime : public ContainerRuntime {
         // The engine's own create succeeds for a volume that is there, whoever made it.
         const auto there = co_await find_volume(spec.name);
         if (there) {
-            const auto mine = spec.labels.find(label::kId);
-            const auto theirs = there->labels.find(label::kId);
-            if (mine == spec.labels.end() || theirs == there->labels.end() ||
-                mine->second != theirs->second) {
+            const auto& mine = label_of(spec.labels, label::kId);
+            if (mine.empty() || mine != label_of(there->labels, label::kId)) {
                 throw Error(ErrorKind::conflict,
                             "creating volume {}: a volume of that name is there already",
                             spec.name);
@@ -229,6 +236,12 @@ class DockerRuntime : public ContainerRuntime {
     Task<> remove_volume(std::string name) override {
         co_await ignoring_absence(api_.call("DELETE", "/volumes/" + path_escape(name), nullptr,
                                             "removing volume " + name));
+    }
+
+    Task<std::map<std::string, std::int64_t>> volume_sizes(aio::Deadline deadline) override {
+        const auto usage = co_await api_.call("GET", "/system/df", nullptr, "measuring volumes",
+                                              deadline.left() - api_.deadline());
+        co_return volume_sizes_from(usage);
     }
 
     Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) override {
@@ -270,28 +283,41 @@ class DockerRuntime : public ContainerRuntime {
                                             "removing image " + reference));
     }
 
+    Task<std::unique_ptr<ProcessStream>> exec(ExecSpec spec) override {
+        co_return co_await exec_process(api_, std::move(spec));
+    }
+
+    Task<std::unique_ptr<ProcessStream>> attach(std::string container_id) override {
+        co_return co_await attach_process(api_, std::move(container_id));
+    }
+
+    Task<std::unique_ptr<LogStream>> logs(LogSpec spec) override {
+        co_return co_await read_logs(api_, std::move(spec));
+    }
+
     Task<> watch(std::function<void(Event)> sink) override {
         const auto types =
             net::percent_encode(R"({"type":["container","network","volume","image"]})");
-        net::Request request{.target = "/events?filters=" + types};
+        net::Request request{.target = fmt::format("/events?since={}&filters={}",
+                                                   events_.since(std::chrono::system_clock::now()),
+                                                   types)};
         const std::string doing = "following the engine's events";
         // The empty first line says that the stream is open.
         co_await api_.lines(std::move(request), aio::Deadline::in(api_.deadline()), doing,
-                            [&sink](std::string_view line) {
+                            [this, &sink](std::string_view line) {
                                 if (line.empty()) return sink(Event{.type = Event::Type::gap});
                                 boost::system::error_code error;
                                 const auto value =
                                     json::parse(json::string_view(line.data(), line.size()), error);
                                 // What can't be read may have been anything.
                                 if (error) return sink(Event{.type = Event::Type::gap});
+                                if (!events_.is_new(line, event_nanoseconds(value))) return;
                                 if (auto event = event_from(value)) sink(std::move(*event));
                             });
         throw Error(ErrorKind::unavailable, "{}: the engine ended the stream", doing);
     }
 
   private:
-    static std::string short_id(const std::string& id) { return id.substr(0, 12); }
-
     static Task<> ignoring_absence(Task<json::value> call) {
         try {
             co_await std::move(call);
@@ -348,6 +374,7 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     EngineApi api_;
+    EventMemory events_;
 };
 
 }  // namespace

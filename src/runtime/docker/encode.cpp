@@ -27,6 +27,11 @@ json::object restart_policy(protocol::RestartPolicy policy) {
 }
 
 json::object health_check(const protocol::HealthCheck& check) {
+    if (check.disabled) {
+        json::object none;
+        none["Test"] = to_array({"NONE"});
+        return none;
+    }
     json::array test{"CMD"};
     for (const auto& word : check.command) test.emplace_back(word);
     constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
@@ -62,6 +67,20 @@ json::object mount_of(const ContainerMount& mount) {
     } else if (mount.size > 0) {
         made["TmpfsOptions"] = json::object{{"SizeBytes", mount.size}};
     }
+    if (mount.volume) {
+        made["VolumeOptions"] = json::object{
+            {"Labels", to_object(mount.volume->labels)},
+            {"DriverConfig", json::object{{"Name", mount.volume->driver},
+                                          {"Options", to_object(mount.volume->driver_options)}}}};
+    }
+    return made;
+}
+
+json::object pool(const std::string& subnet, const std::string& gateway,
+                  const std::string& ip_range) {
+    json::object made{{"Subnet", subnet}};
+    if (!gateway.empty()) made["Gateway"] = gateway;
+    if (!ip_range.empty()) made["IPRange"] = ip_range;
     return made;
 }
 
@@ -144,9 +163,10 @@ json::object host_config(const ContainerSpec& spec) {
 json::object endpoint_settings(const Attachment& attachment) {
     json::object settings;
     if (!attachment.aliases.empty()) settings["Aliases"] = to_array(attachment.aliases);
-    if (!attachment.ipv4.empty()) {
-        settings["IPAMConfig"] = json::object{{"IPv4Address", attachment.ipv4}};
-    }
+    json::object fixed;
+    if (!attachment.ipv4.empty()) fixed["IPv4Address"] = attachment.ipv4;
+    if (!attachment.ipv6.empty()) fixed["IPv6Address"] = attachment.ipv6;
+    if (!fixed.empty()) settings["IPAMConfig"] = std::move(fixed);
     return settings;
 }
 
@@ -162,6 +182,8 @@ json::object container_create_body(const ContainerSpec& spec) {
     if (!spec.user.empty()) body["User"] = spec.user;
     if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
     if (!spec.stop_signal.empty()) body["StopSignal"] = spec.stop_signal;
+    if (spec.tty) body["Tty"] = true;
+    if (spec.stdin_open) body["OpenStdin"] = true;
     if (!spec.hostname.empty() && !spec.host_network) body["Hostname"] = spec.hostname;
     if (spec.health_check) body["Healthcheck"] = health_check(*spec.health_check);
     json::object exposed;
@@ -197,13 +219,15 @@ json::object network_create_body(const NetworkSpec& spec) {
                       {"Internal", spec.internal},
                       {"Labels", to_object(spec.labels)},
                       {"Options", json::object()}};
-    if (!spec.parent.empty()) body["Options"].as_object()["parent"] = spec.parent;
-    if (!spec.subnet.empty()) {
-        json::object pool{{"Subnet", spec.subnet}};
-        if (!spec.gateway.empty()) pool["Gateway"] = spec.gateway;
-        if (!spec.ip_range.empty()) pool["IPRange"] = spec.ip_range;
-        body["IPAM"] =
-            json::object{{"Driver", "default"}, {"Config", json::array{std::move(pool)}}};
+    auto& options = body["Options"].as_object();
+    if (!spec.parent.empty()) options["parent"] = spec.parent;
+    if (!spec.mode.empty()) options[spec.driver + "_mode"] = spec.mode;
+    if (spec.ipv6) body["EnableIPv6"] = true;
+    json::array pools;
+    if (!spec.subnet.empty()) pools.push_back(pool(spec.subnet, spec.gateway, spec.ip_range));
+    if (!spec.subnet6.empty()) pools.push_back(pool(spec.subnet6, spec.gateway6, ""));
+    if (!pools.empty()) {
+        body["IPAM"] = json::object{{"Driver", "default"}, {"Config", std::move(pools)}};
     }
     return body;
 }

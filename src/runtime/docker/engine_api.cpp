@@ -8,6 +8,8 @@ namespace trailer::runtime::docker {
 namespace {
 
 constexpr int kOurMinor = 41;  // of API version 1.x: what this backend is written against
+constexpr std::size_t kMostRefusal = 64 << 10;
+constexpr std::size_t kMostStreams = 4096;  // those who open streams have bounds of their own
 
 // "1.41" -> 41; 0 for what is not 1.x.
 int minor_of(const json::value& version, std::string_view member) {
@@ -43,7 +45,9 @@ std::string path_escape(std::string_view name) {
 
 EngineApi::EngineApi(asio::any_io_executor executor, net::Endpoint endpoint,
                      std::chrono::milliseconds deadline)
-    : client_(std::move(executor), std::move(endpoint)), deadline_(deadline) {}
+    : client_(executor, endpoint),
+      streams_(executor, endpoint, {.max_connections = kMostStreams}),
+      deadline_(deadline) {}
 
 Task<std::string> EngineApi::prefix() {
     if (!prefix_.empty()) co_return prefix_;
@@ -104,6 +108,38 @@ Task<> EngineApi::lines(net::Request request, aio::Deadline head, std::string do
         }
     }
     if (status >= 400) throw_engine_error(status, refusal, doing);
+}
+
+Task<int> EngineApi::status(net::Request request, std::string doing) {
+    request.target = co_await prefix() + request.target;
+    const auto answer = co_await client_.request(std::move(request), aio::Deadline::in(deadline_));
+    if (answer.status >= 500) throw_engine_error(answer.status, answer.body, doing);
+    co_return answer.status;
+}
+
+Task<std::unique_ptr<net::ByteStream>> EngineApi::upgrade(std::string path, json::value body,
+                                                          std::string doing) {
+    auto target = co_await prefix() + path;
+    auto request = make_request("POST", std::move(target), body);
+    auto opened = co_await streams_.upgrade(std::move(request), aio::Deadline::in(deadline_));
+    if (opened.stream == nullptr) {
+        throw_engine_error(opened.refusal.status, opened.refusal.body, doing);
+    }
+    co_return std::move(opened.stream);
+}
+
+Task<std::unique_ptr<net::ResponseStream>> EngineApi::open(std::string path, std::string doing) {
+    auto target = co_await prefix() + path;
+    auto request = make_request("GET", std::move(target), nullptr);
+    auto stream = co_await streams_.open(std::move(request), aio::Deadline::in(deadline_));
+    if (stream->head().status < 400) co_return stream;
+    std::string refusal;
+    for (;;) {
+        const auto piece = co_await stream->read();
+        if (piece.empty() || refusal.size() > kMostRefusal) break;
+        refusal += piece;
+    }
+    throw_engine_error(stream->head().status, refusal, doing);
 }
 
 }  // namespace trailer::runtime::docker

@@ -30,6 +30,14 @@ class EngineApi {
     Task<> lines(net::Request request, aio::Deadline head, std::string doing,
                  std::function<void(std::string_view)> each);
 
+    // The status alone.
+    Task<int> status(net::Request request, std::string doing);
+    // Raw bytes both ways, over a connection of its own.
+    Task<std::unique_ptr<net::ByteStream>> upgrade(std::string path, json::value body,
+                                                   std::string doing);
+    // A streamed answer, which may go on for ever.
+    Task<std::unique_ptr<net::ResponseStream>> open(std::string path, std::string doing);
+
     std::chrono::milliseconds deadline() const { return deadline_; }
 
   private:
@@ -37,6 +45,7 @@ class EngineApi {
     Task<std::string> prefix();
 
     net::HttpClient client_;
+    net::HttpClient streams_;  // of open() and upgrade(): they must not take the others' places
     std::chrono::milliseconds deadline_;
     std::string prefix_;
 };

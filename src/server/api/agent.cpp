@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include "base/error.h"
 #include "server/api/routes.h"
 #include "wire/json.h"
@@ -45,14 +43,10 @@ Task<> desired_state(Services& services, Call& call) {
 }
 
 std::int64_t plan_id(const Call& call) {
-    const auto& text = call.parameters.at(0);
-    std::int64_t id = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, id);
-    if (error != std::errc() || rest != end) {
-        throw Error(ErrorKind::not_found, "{} is no plan's number", text);
-    }
-    return id;
+    const auto id =
+        parse_number(call.parameters.at(0), 0, std::numeric_limits<std::int64_t>::max());
+    if (!id) throw Error(ErrorKind::not_found, "{} is no plan's number", call.parameters.at(0));
+    return *id;
 }
 
 Task<> plan_question(Services& services, Call& call) {
@@ -73,14 +67,25 @@ Task<> status(Services& services, Call& call) {
     co_await call.answer_nothing();
 }
 
+void expect_websocket(const Call& call) {
+    if (call.exchange.wants_websocket()) return;
+    throw Error(ErrorKind::invalid, "expected a WebSocket handshake");
+}
+
 Task<> realtime(Services& services, Call& call) {
-    if (!call.exchange.wants_websocket()) {
-        throw Error(ErrorKind::invalid, "expected a WebSocket handshake");
-    }
+    expect_websocket(call);
     net::WebSocketOptions options;
     options.max_message = kMostControl;
     std::shared_ptr<net::WebSocket> socket = co_await call.exchange.accept_websocket(options);
     co_await services.core.channels().serve(call.host_id, std::move(socket));
+}
+
+Task<> session(Services& services, Call& call) {
+    expect_websocket(call);
+    net::WebSocketOptions options;
+    options.max_message = 2 * protocol::kMostSessionData;
+    std::shared_ptr<net::WebSocket> socket = co_await call.exchange.accept_websocket(options);
+    co_await services.core.sessions().keep(call.host_id, std::move(socket));
 }
 
 }  // namespace
@@ -97,6 +102,7 @@ void add_agent_routes(Router& router, Services& services) {
     router.add("GET", "/api/agent/plans/{id}", Access::agent, bind(plan_question));
     router.add("POST", "/api/agent/plans/{id}", Access::agent, bind(plan_answer));
     router.add("GET", "/api/agent/realtime", Access::agent, bind(realtime));
+    router.add("GET", "/api/agent/session", Access::agent, bind(session));
 }
 
 }  // namespace trailer::server::api

@@ -14,23 +14,9 @@ std::string bearer_token(const net::Headers& headers) {
     return std::string(value.starts_with(kScheme) ? value.substr(kScheme.size()) : "");
 }
 
-std::string cookie(const net::Headers& headers, std::string_view name) {
-    std::string_view rest = headers.get("Cookie");
-    while (!rest.empty()) {
-        auto pair = rest.substr(0, rest.find(';'));
-        rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-        while (pair.starts_with(' ')) pair.remove_prefix(1);
-        const auto equals = pair.find('=');
-        if (equals != pair.npos && pair.substr(0, equals) == name) {
-            return std::string(pair.substr(equals + 1));
-        }
-    }
-    return "";
-}
-
 Caller authenticate_user(Services& services, const net::Request& request) {
     const auto bearer = bearer_token(request.headers);
-    const auto session = bearer.empty() ? cookie(request.headers, "trailer_session") : "";
+    const auto session = bearer.empty() ? proxy::cookie_of(request.headers, "trailer_session") : "";
     const auto& token = bearer.empty() ? session : bearer;
     const auto caller = token.empty() ? std::nullopt : services.auth.authenticate(token);
     if (!caller) {
@@ -51,6 +37,10 @@ Caller authenticate_user(Services& services, const net::Request& request) {
 
 Task<> serve(const Router& router, Services& services, net::Exchange& exchange) {
     const auto& request = exchange.request();
+    if (auto place = services.proxy.place_of(request)) {
+        co_await services.proxy.serve(&exchange, std::move(*place));
+        co_return;
+    }
     auto match = router.match(request.method, request.path());
     if (match.route == nullptr && !match.allowed.empty()) {
         net::Response response = problem_response(Error(ErrorKind::invalid, "not here"));
@@ -83,6 +73,9 @@ Router make_router(Services& services) {
     add_auth_routes(router, services);
     add_host_routes(router, services);
     add_resource_routes(router, services);
+    add_session_routes(router, services);
+    add_proxy_routes(router, services);
+    add_group_routes(router, services);
     add_event_routes(router, services);
     add_agent_routes(router, services);
     add_machine_routes(router, services);

@@ -39,10 +39,13 @@ TEST(OpenApiTest, DescribesEveryRouteAndNoOther) {
     HostService hosts(core);
     ResourceService resources(core);
     AgentService agents(core, "");
-    api::Services services{core, auth, hosts, resources, agents, "test"};
+    proxy::Proxy proxy(core, auth, resources, {});
+    api::Services services{core, auth, hosts, resources, agents, proxy, "test"};
     std::set<std::string> served;
     const auto router = api::make_router(services);
     for (const auto& route : router.routes()) served.insert(route.method + " " + route.path);
+    // Not of the router: any method, any path.
+    served.insert("GET /proxy/{workspace}/{port}/{path}");
     EXPECT_THAT(documented(), testing::ContainerEq(served));
 }
 

@@ -12,9 +12,12 @@ Task<> list(Services& services, Call& call, Kind kind) {
     const auto& state = services.core.state();
     std::string host_id;
     if (const auto host = call.query.find("host")) host_id = services.hosts.get(*host).record.id;
+    const auto group = call.query.find("group");
     auto text = page_of(state.names(kind), call.query, [&](const std::string& id) {
-        const auto* entry = state.resource_of_id(id);
-        return host_id.empty() || entry->record.host_id == host_id ? &entry->text : nullptr;
+        const auto& [record, item] = *state.resource_of_id(id);
+        const bool wanted =
+            (host_id.empty() || record.host_id == host_id) && (!group || record.group == *group);
+        return wanted ? &item : nullptr;
     });
     co_await call.answer(200, std::move(text));
 }
@@ -49,9 +52,10 @@ Task<> act(Services& services, Call& call, Kind kind, Act act) {
 }
 
 Task<> apply(Services& services, Call& call) {
-    const bool dry_run = query_flag(call.query, "dry_run");
+    const ApplyOptions options{.dry_run = query_flag(call.query, "dry_run"),
+                               .prune = query_flag(call.query, "prune")};
     auto body = co_await call.body(kMostApply);
-    const auto answer = co_await services.resources.apply(std::move(body), dry_run);
+    const auto answer = co_await services.resources.apply(std::move(body), options);
     co_await call.answer(200, wire::to_json_text(answer));
 }
 

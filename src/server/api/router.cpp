@@ -105,18 +105,25 @@ bool query_flag(const net::Query& query, const std::string& name) {
     throw InvalidInput("?" + name, "expected true or false, got " + text);
 }
 
+std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t least,
+                                         std::int64_t most) {
+    std::int64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || rest != end || number < least || number > most) return {};
+    return number;
+}
+
 std::int64_t query_number(const net::Query& query, const std::string& name, std::int64_t least,
                           std::int64_t most, std::int64_t otherwise) {
     const auto text = query.find(name);
     if (!text) return otherwise;
-    std::int64_t number = 0;
-    const auto* const end = text->data() + text->size();
-    const auto [rest, error] = std::from_chars(text->data(), end, number);
-    if (error != std::errc() || rest != end || number < least || number > most) {
+    const auto number = parse_number(*text, least, most);
+    if (!number) {
         throw InvalidInput("?" + name,
                            fmt::format("expected {} to {}, got {}", least, most, *text));
     }
-    return number;
+    return *number;
 }
 
 }  // namespace trailer::server::api

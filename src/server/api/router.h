@@ -61,6 +61,9 @@ class Router {
 // The problem (RFC 9457) that says what `error` says.
 net::Response problem_response(const std::exception& error);
 
+// A whole number within the range, or nothing.
+std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t least,
+                                         std::int64_t most);
 // "true", "false" or nothing. Throws InvalidInput.
 bool query_flag(const net::Query& query, const std::string& name);
 // Throws InvalidInput for what is no whole number within the range.

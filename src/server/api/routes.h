@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/api/router.h"
+#include "server/proxy/proxy.h"
 #include "server/service/agents.h"
 #include "server/service/hosts.h"
 #include "server/service/resources.h"
@@ -14,12 +15,16 @@ struct Services {
     HostService& hosts;
     ResourceService& resources;
     AgentService& agents;
+    proxy::Proxy& proxy;
     std::string version;
 };
 
 void add_auth_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_resource_routes(Router& router, Services& services);
+void add_session_routes(Router& router, Services& services);
+void add_proxy_routes(Router& router, Services& services);
+void add_group_routes(Router& router, Services& services);
 void add_event_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_machine_routes(Router& router, Services& services);

@@ -29,6 +29,7 @@ struct AgentChannels::Channel {
     aio::Signal to_send;
     std::optional<std::int64_t> nudge;
     bool settings = false;
+    bool session = false;
     std::deque<std::int64_t> plans;
     std::optional<std::int64_t> echo;
     std::optional<std::int64_t> echo_reply;
@@ -62,6 +63,13 @@ void AgentChannels::ask_plan(const std::string& host_id, std::int64_t id) {
     auto& plans = found->second->plans;
     if (plans.size() >= kMostPlans) plans.pop_front();
     plans.push_back(id);
+    found->second->to_send.notify();
+}
+
+void AgentChannels::ask_session(const std::string& host_id) {
+    const auto found = channels_.find(host_id);
+    if (found == channels_.end()) return;
+    found->second->session = true;
     found->second->to_send.notify();
 }
 
@@ -129,6 +137,9 @@ Task<> AgentChannels::write(Channel* channel) {
         }
         if (std::exchange(channel->settings, false)) {
             say({.type = ControlType::settings});
+        }
+        if (std::exchange(channel->session, false)) {
+            say({.type = ControlType::session});
         }
         for (const auto id : std::exchange(channel->plans, {})) {
             say({.type = ControlType::plan, .id = id});

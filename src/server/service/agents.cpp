@@ -56,6 +56,24 @@ std::string host_part(const std::string& address) {
     return address.substr(0, address.rfind(':'));
 }
 
+// What an agent remembers by telling it here; one that has just started may not know it yet.
+void take_observed(store::Resource& resource, const boost::json::object& observed) {
+    const auto former = std::exchange(resource.observed, observed);
+    if (former.contains("pulled")) resource.observed["pulled"] = true;
+    const auto applied = std::max(number_in(former, "applied_revision"),
+                                  number_in(resource.observed, "applied_revision"));
+    if (applied > 0) resource.observed["applied_revision"] = applied;
+}
+
+// From the host's clock to ours.
+void translate(protocol::Upkeep& upkeep, std::chrono::milliseconds ahead) {
+    for (auto& each : upkeep.leftovers) {
+        each.since -= ahead;
+        each.removal -= ahead;
+    }
+    for (auto& each : upkeep.collected) each.at -= ahead;
+}
+
 }  // namespace
 
 AgentService::AgentService(Core& core, std::string auto_approve_public_key)
@@ -185,6 +203,8 @@ protocol::HeartbeatAnswer AgentService::heartbeat(const std::string& host_id,
         take(presence.engine, request.engine);
         take(presence.reconcile, request.reconcile);
         presence.metrics = request.metrics;
+        translate(request.upkeep, presence.clock_ahead);
+        presence.upkeep = std::move(request.upkeep);
         presence.revision_applied = request.revision;
         if (presence.status != protocol::HostState::online) {
             presence.status = protocol::HostState::online;
@@ -230,7 +250,7 @@ Task<> AgentService::take_reports(std::string host_id, protocol::StatusRequest r
             auto& resource = changed.try_emplace(report.id, entry->record).first->second;
             resource.status = report.status;
             resource.messages = report.messages;
-            resource.observed = report.observed;
+            take_observed(resource, report.observed);
         }
         for (const auto& id : removed) {
             changed.erase(id);

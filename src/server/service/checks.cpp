@@ -1,25 +1,13 @@
 #include "server/service/checks.h"
 
 #include <algorithm>
-#include <boost/asio/ip/network_v4.hpp>
 
 #include "wire/json.h"
 
 namespace trailer::server {
 namespace {
 
-namespace ip = boost::asio::ip;
-
-std::optional<ip::network_v4> subnet_of(const std::string& text) {
-    if (text.empty()) return std::nullopt;
-    boost::system::error_code error;
-    const auto network = ip::make_network_v4(text, error);
-    return error ? std::nullopt : std::optional(network);
-}
-
-bool overlap(const ip::network_v4& a, const ip::network_v4& b) {
-    return a == b || a.is_subnet_of(b) || b.is_subnet_of(a);
-}
+namespace json = boost::json;
 
 bool same_port(const protocol::Port& a, const protocol::Port& b) {
     const auto any = [](const std::string& address) {
@@ -32,12 +20,17 @@ bool same_port(const protocol::Port& a, const protocol::Port& b) {
 template <typename Map>
 bool has_name(const Map& map, const std::string& name) {
     return std::ranges::any_of(map, [&](const auto& each) {
-        if constexpr (requires { each.second.first; }) {
-            return each.second.first == name;
+        if constexpr (requires { each.second.name; }) {
+            return each.second.name == name;
         } else {
             return each.second == name;
         }
     });
+}
+
+std::string text_member(const json::object& object, std::string_view name) {
+    const auto* member = object.if_contains(name);
+    return member != nullptr && member->is_string() ? std::string(member->get_string()) : "";
 }
 
 }  // namespace
@@ -47,7 +40,7 @@ HostPlan::HostPlan(const store::Host& host, const State& state) : host_(host) {
 }
 
 void HostPlan::put(const store::Resource& resource) {
-    if (resource.deleting) return;
+    if (resource.deleting) return take(resource);
     switch (resource.kind) {
         case Kind::workspace:
             workspaces_[resource.id] = {
@@ -56,8 +49,11 @@ void HostPlan::put(const store::Resource& resource) {
                 .spec = wire::from_json<protocol::WorkspaceSpec>(resource.spec)};
             break;
         case Kind::network:
-            networks_[resource.id] = {resource.name,
-                                      wire::from_json<protocol::NetworkSpec>(resource.spec)};
+            networks_[resource.id] = {
+                .name = resource.name,
+                .spec = wire::from_json<protocol::NetworkSpec>(resource.spec),
+                .subnet_seen = text_member(resource.observed, "subnet"),
+                .ipv6_subnet_seen = text_member(resource.observed, "ipv6_subnet")};
             break;
         case Kind::volume:
             volumes_[resource.id] = resource.name;
@@ -67,6 +63,13 @@ void HostPlan::put(const store::Resource& resource) {
                                     wire::from_json<protocol::ImageSpec>(resource.spec)};
             break;
     }
+}
+
+void HostPlan::take(const store::Resource& resource) {
+    workspaces_.erase(resource.id);
+    networks_.erase(resource.id);
+    volumes_.erase(resource.id);
+    images_.erase(resource.id);
 }
 
 void HostPlan::check(const store::Resource& resource, const std::string& prefix,
@@ -185,38 +188,6 @@ void HostPlan::check_ports(const std::string& id, const Workspace& workspace,
     }
 }
 
-void HostPlan::check_addresses(const std::string& id, const Workspace& workspace,
-                               const std::string& prefix, std::vector<FieldError>& faults) const {
-    const auto& networks = workspace.spec.networks;
-    for (std::size_t i = 0; i < networks.size(); ++i) {
-        const auto& attachment = networks[i];
-        if (attachment.ipv4.empty()) continue;
-        const auto pointer = fmt::format("{}/spec/networks/{}/ipv4", prefix, i);
-        for (const auto& [network_id, network] : networks_) {
-            if (network.first != attachment.network) continue;
-            const auto subnet = subnet_of(network.second.subnet);
-            boost::system::error_code error;
-            const auto address = ip::make_address_v4(attachment.ipv4, error);
-            if (!subnet) {
-                faults.push_back({pointer, fmt::format("network {} has no subnet of its own: a "
-                                                       "fixed address needs one",
-                                                       network.first)});
-            } else if (!error && (address.to_uint() & subnet->netmask().to_uint()) !=
-                                     subnet->network().to_uint()) {
-                faults.push_back({pointer, fmt::format("is not inside the subnet {} of network {}",
-                                                       network.second.subnet, network.first)});
-            }
-        }
-        for (const auto& [other_id, other] : workspaces_) {
-            if (other_id == id) continue;
-            const bool taken = std::ranges::any_of(other.spec.networks, [&](const auto& each) {
-                return each.network == attachment.network && each.ipv4 == attachment.ipv4;
-            });
-            if (taken) faults.push_back({pointer, "is workspace " + other.name + "'s"});
-        }
-    }
-}
-
 void HostPlan::check_limits(const Workspace& workspace, const std::string& prefix,
                             std::vector<FieldError>& faults) const {
     const auto& resources = workspace.spec.resources;
@@ -231,31 +202,6 @@ void HostPlan::check_limits(const Workspace& workspace, const std::string& prefi
             {prefix + "/spec/resources/cpus", fmt::format("host {} has {} CPUs, {} are asked for",
                                                           host_.name, has.cpus, *resources.cpus)});
     }
-}
-
-void HostPlan::check_network(const store::Resource& resource, const std::string& prefix,
-                             std::vector<FieldError>& faults) const {
-    const auto& [name, spec] = networks_.at(resource.id);
-    if (const auto subnet = subnet_of(spec.subnet)) {
-        for (const auto& [id, other] : networks_) {
-            const auto others = id == resource.id ? std::nullopt : subnet_of(other.second.subnet);
-            if (!others || !overlap(*subnet, *others)) continue;
-            faults.push_back(
-                {prefix + "/spec/subnet",
-                 fmt::format("overlaps {} of network {}", other.second.subnet, other.first)});
-        }
-    }
-    if (spec.driver != protocol::NetworkDriver::macvlan) return;
-    const auto& interfaces = host_.capabilities.network_interfaces;
-    const bool known =
-        std::ranges::any_of(interfaces, [&](const auto& each) { return each.name == spec.parent; });
-    if (known) return;
-    std::string names;
-    for (const auto& each : interfaces) names += (names.empty() ? "" : ", ") + each.name;
-    faults.push_back({prefix + "/spec/parent",
-                      fmt::format("host {} has no interface \"{}\" that can carry macvlan; it has: "
-                                  "{}",
-                                  host_.name, spec.parent, names.empty() ? "none" : names)});
 }
 
 void HostPlan::check_image(const store::Resource& resource, const std::string& prefix,

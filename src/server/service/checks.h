@@ -18,8 +18,10 @@ class HostPlan {
   public:
     HostPlan(const store::Host& host, const State& state);
 
-    // Adds or replaces, by id.
+    // Adds or replaces, by id; takes away what is being deleted.
     void put(const store::Resource& resource);
+    // Takes away, by id.
+    void take(const store::Resource& resource);
 
     // Appends the faults of one resource of this plan; pointers begin with `prefix`.
     void check(const store::Resource& resource, const std::string& prefix,
@@ -33,6 +35,14 @@ class HostPlan {
         std::string name;
         bool running = true;
         protocol::WorkspaceSpec spec;
+    };
+
+    struct Network {
+        std::string name;
+        protocol::NetworkSpec spec;
+        // What the host chose where the spec names none.
+        std::string subnet_seen;
+        std::string ipv6_subnet_seen;
     };
 
     void check_workspace(const std::string& id, const Workspace& workspace,
@@ -49,16 +59,24 @@ class HostPlan {
                          const std::string& prefix, std::vector<FieldError>& faults) const;
     void check_limits(const Workspace& workspace, const std::string& prefix,
                       std::vector<FieldError>& faults) const;
+    // network_checks.cpp
     void check_network(const store::Resource& resource, const std::string& prefix,
                        std::vector<FieldError>& faults) const;
+    void check_subnets(const std::string& id, const Network& network, const std::string& prefix,
+                       std::vector<FieldError>& faults) const;
+    void check_interfaces(const Network& network, const std::string& prefix,
+                          std::vector<FieldError>& faults) const;
+    void check_parent(const std::string& id, const Network& network, const std::string& prefix,
+                      std::vector<FieldError>& faults) const;
+    const Network* network_named(const std::string& name) const;
     void check_image(const store::Resource& resource, const std::string& prefix,
                      std::vector<FieldError>& faults) const;
     std::string lacks(Kind kind, const std::string& name) const;
 
     const store::Host& host_;
     std::map<std::string, Workspace> workspaces_;  // by id; those that stay
-    std::map<std::string, std::pair<std::string, protocol::NetworkSpec>> networks_;  // id -> name
-    std::map<std::string, std::string> volumes_;                                     // id -> name
+    std::map<std::string, Network> networks_;
+    std::map<std::string, std::string> volumes_;  // id -> name
     std::map<std::string, std::pair<std::string, protocol::ImageSpec>> images_;
 };
 

@@ -21,6 +21,7 @@ Core::Core(asio::any_io_executor executor, std::unique_ptr<store::Store> store)
                     });
                 }),
       plans_(executor, channels_),
+      sessions_(executor, channels_),
       writing_(std::move(executor)) {}
 
 Task<> Core::change(std::function<store::Changes(const State&)> decide) {

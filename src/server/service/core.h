@@ -10,6 +10,7 @@
 #include "server/hub/agent_channels.h"
 #include "server/hub/event_feed.h"
 #include "server/hub/plan_desk.h"
+#include "server/hub/session_desk.h"
 #include "server/service/state.h"
 #include "store/store.h"
 
@@ -23,6 +24,7 @@ class Core {
     EventFeed& feed() { return feed_; }
     AgentChannels& channels() { return channels_; }
     PlanDesk& plans() { return plans_; }
+    SessionDesk& sessions() { return sessions_; }
     // For what takes long: password hashes.
     aio::BlockingPool& pool() { return pool_; }
     asio::any_io_executor executor() const { return executor_; }
@@ -48,6 +50,7 @@ class Core {
     EventFeed feed_;
     AgentChannels channels_;
     PlanDesk plans_;
+    SessionDesk sessions_;
     aio::Mutex writing_;
     aio::BlockingPool pool_{2};
     aio::BlockingPool disk_{1};  // last: its threads are joined before the rest goes

@@ -16,6 +16,11 @@ void fill(protocol::Desired<Spec>& desired, const store::Resource& resource) {
 
 }  // namespace
 
+std::int64_t number_in(const boost::json::object& observed, const char* name) {
+    const auto* value = observed.if_contains(name);
+    return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+}
+
 void add_to(protocol::DesiredState& desired, const store::Resource& resource) {
     switch (resource.kind) {
         case protocol::Kind::network:
@@ -26,6 +31,7 @@ void add_to(protocol::DesiredState& desired, const store::Resource& resource) {
             auto& image = desired.images.emplace_back();
             fill(image, resource);
             image.rebuilds = resource.rebuilds;
+            image.pulled = resource.observed.contains("pulled");
             return;
         }
         case protocol::Kind::workspace: {
@@ -34,6 +40,7 @@ void add_to(protocol::DesiredState& desired, const store::Resource& resource) {
             workspace.running = resource.running;
             workspace.restart_before = resource.restart_before;
             workspace.redeploys = resource.rebuilds;
+            workspace.applied_revision = number_in(resource.observed, "applied_revision");
             return;
         }
     }

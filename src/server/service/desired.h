@@ -10,4 +10,7 @@ namespace trailer::server {
 
 void add_to(protocol::DesiredState& desired, const store::Resource& resource);
 
+// What the agent has told; 0 where it has not.
+std::int64_t number_in(const boost::json::object& observed, const char* name);
+
 }  // namespace trailer::server

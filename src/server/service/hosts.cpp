@@ -24,10 +24,10 @@ struct HostPatch {
 BOOST_DESCRIBE_STRUCT(HostPatch, (), (name, enabled, settings))
 
 void check_range(std::vector<FieldError>& faults, const char* member, std::int64_t value,
-                 std::int64_t least, std::int64_t most) {
+                 std::int64_t least, std::int64_t most, std::string_view unit = "milliseconds") {
     if (value >= least && value <= most) return;
     faults.push_back({fmt::format("/settings/{}", member),
-                      fmt::format("expected {} to {} milliseconds, got {}", least, most, value)});
+                      fmt::format("expected {} to {} {}, got {}", least, most, unit, value)});
 }
 
 void check_settings(const protocol::HostSettings& settings, std::vector<FieldError>& faults) {
@@ -39,6 +39,12 @@ void check_settings(const protocol::HostSettings& settings, std::vector<FieldErr
     check_range(faults, "push_timeout_ms", settings.push_timeout_ms, 1000, kDay);
     check_range(faults, "build_timeout_ms", settings.build_timeout_ms, 1000, kDay);
     check_range(faults, "metrics_retention_ms", settings.metrics_retention_ms, 0, 3650 * kDay);
+    check_range(faults, "leftover_grace_ms", settings.leftover_grace_ms, 0, 30 * kDay);
+    const auto& collection = settings.collection;
+    check_range(faults, "collection/keep", collection.keep, 0, 1000, "images");
+    check_range(faults, "collection/older_than_ms", collection.older_than_ms, 0, 3650 * kDay);
+    check_range(faults, "collection/disk_above_percent", collection.disk_above_percent, 1, 100,
+                "percent");
 }
 
 }  // namespace

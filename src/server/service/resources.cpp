@@ -84,12 +84,45 @@ class Batch {
         add(std::move(document), pointer, value.get_object().contains("running"));
     }
 
+    // What the groups of the documents have and the documents have not. Volumes hold data: they go
+    // only when they are named.
+    void find_left_over() {
+        for (const auto& group : groups_) {
+            for (const auto* each : state_.resources_in(group)) {
+                const auto& record = each->record;
+                if (record.kind == Kind::volume || record.deleting) continue;
+                if (seen_.contains({record.kind, record.name})) continue;
+                left_over_.push_back(&record);
+            }
+        }
+    }
+
+    // Deletes what find_left_over() found.
+    void prune() {
+        if (groups_.empty()) fail("", "no document names a group: there is nothing to prune");
+        for (const auto* record : std::exchange(left_over_, {})) {
+            Entry entry{.resource = *record};
+            entry.item = {.kind = record->kind,
+                          .name = record->name,
+                          .id = record->id,
+                          .result = ApplyResult::deleted};
+            entry.resource.deleting = true;
+            renew(entry.resource, ResourceState::deleting);
+            entries_.push_back(std::move(entry));
+        }
+    }
+
     // Throws what was wrong with any; else checks them against the rest.
     void check() {
         throw_faults();
         for (auto& entry : entries_) plan_of(entry.resource.host_id).put(entry.resource);
         for (auto& entry : entries_) {
-            plan_of(entry.resource.host_id).check(entry.resource, entry.pointer, faults_);
+            auto& plan = plan_of(entry.resource.host_id);
+            if (entry.item.result == ApplyResult::deleted) {
+                check_unused(plan, entry.resource);
+            } else {
+                plan.check(entry.resource, entry.pointer, faults_);
+            }
         }
         throw_faults();
     }
@@ -132,6 +165,9 @@ class Batch {
     protocol::ApplyAnswer answer() const {
         protocol::ApplyAnswer answer;
         for (const auto& entry : entries_) answer.items.push_back(entry.item);
+        for (const auto* each : left_over_) {
+            answer.left_over.push_back({.kind = each->kind, .name = each->name, .id = each->id});
+        }
         return answer;
     }
 
@@ -156,6 +192,10 @@ class Batch {
         std::vector<FieldError> faults;
         auto spec = protocol::check_spec(kind, document.spec, faults);
         for (auto& each : faults) fail(pointer + each.pointer, std::move(each.detail));
+        if (document.group && !document.group->empty()) {
+            protocol::check_name(*document.group, pointer + "/group", faults_);
+            groups_.insert(*document.group);
+        }
         if (says_running && kind != Kind::workspace) {
             fail(pointer + "/running", "is for workspaces only");
         }
@@ -177,6 +217,7 @@ class Batch {
                                  const std::string& pointer) {
         if (document.host.empty()) {
             if (known != nullptr) return &state_.host(known->record.host_id)->record;
+            if (const auto* host = host_of_group(document)) return host;
             if (state_.hosts().size() != 1) {
                 fail(pointer + "/host", state_.hosts().empty()
                                             ? "there is no host yet: start an agent and approve it"
@@ -197,6 +238,24 @@ class Batch {
         return nullptr;
     }
 
+    // Where all of its group is.
+    const store::Host* host_of_group(const Document& document) const {
+        const auto members = state_.resources_in(document.group.value_or(""));
+        if (members.empty()) return nullptr;
+        const auto& host_id = members.front()->record.host_id;
+        const bool together = std::ranges::all_of(
+            members, [&](const auto* each) { return each->record.host_id == host_id; });
+        return together ? &state_.host(host_id)->record : nullptr;
+    }
+
+    void check_unused(const HostPlan& plan, const store::Resource& resource) {
+        const auto users = plan.users_of(resource);
+        if (users.empty()) return;
+        fail("",
+             fmt::format("{} {} of group {} can't be pruned: it is used by {}", noun(resource.kind),
+                         resource.name, resource.group, fmt::join(users, ", ")));
+    }
+
     void create(const Document& document, const store::Host& host, json::object spec,
                 const std::string& pointer) {
         const auto kind = *document.kind;
@@ -206,6 +265,7 @@ class Batch {
         resource.id = new_id();
         resource.name = document.name;
         resource.host_id = host.id;
+        resource.group = document.group.value_or("");
         resource.running = document.running.value_or(true);
         resource.spec = std::move(spec);
         resource.status = first_state(kind);
@@ -233,7 +293,9 @@ class Batch {
         entry.item = {.kind = kind, .name = known.name, .id = known.id};
         auto& resource = entry.resource;
         auto& changed = entry.item.changes;
-        differences("/spec", known.spec, spec, changed);
+        // As this version writes it: one that was kept by an older has fewer members.
+        std::vector<FieldError> outdated;
+        differences("/spec", protocol::check_spec(kind, known.spec, outdated), spec, changed);
         if ((kind == Kind::network || kind == Kind::volume) && !changed.empty()) {
             for (const auto& each : changed) {
                 fail(pointer + each,
@@ -244,11 +306,25 @@ class Batch {
         }
         const bool runs = document.running.value_or(known.running);
         if (runs != known.running) changed.emplace_back("/running");
+        // What someone changed on the host, and was only told: applying says that it is to go.
+        if (known.observed.contains("drift")) changed.emplace_back("/observed/drift");
         if (!changed.empty()) {
             entry.item.result = ApplyResult::updated;
             resource.spec = std::move(spec);
             resource.running = runs;
             renew(resource, first_state(kind));
+        }
+        const auto group = document.group.value_or(known.group);
+        if (group != known.group) {
+            if (!group.empty() && !known.group.empty()) {
+                return fail(pointer + "/group", fmt::format("{} {} is in group {}", noun(kind),
+                                                            known.name, known.group));
+            }
+            // The host need not know: nothing of the object itself changes.
+            changed.emplace_back("/group");
+            entry.item.result = ApplyResult::updated;
+            resource.group = group;
+            resource.updated = now();
         }
         entries_.push_back(std::move(entry));
     }
@@ -264,6 +340,8 @@ class Batch {
     std::vector<FieldError> faults_;
     std::vector<Entry> entries_;
     std::set<std::pair<Kind, std::string>> seen_;
+    std::set<std::string> groups_;  // that the documents name
+    std::vector<const store::Resource*> left_over_;
     std::map<std::string, HostPlan> plans_;
 };
 
@@ -290,7 +368,7 @@ const ResourceEntry& ResourceService::get(Kind kind, const std::string& id_or_na
     return *entry;
 }
 
-Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, bool dry_run) {
+Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, ApplyOptions options) {
     const auto* list = documents.if_array();
     if (list == nullptr) throw InvalidInput("", "expected a list of documents");
     if (list->size() > kMostDocuments) {
@@ -303,13 +381,15 @@ Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, bool d
         for (std::size_t i = 0; i < list->size(); ++i) {
             batch.add((*list)[i], "/" + std::to_string(i), std::nullopt);
         }
+        batch.find_left_over();
+        if (options.prune) batch.prune();
         batch.check();
         answer = batch.answer();
-        if (!dry_run) return batch.changes();
+        if (!options.dry_run) return batch.changes();
         wanted = batch.desired_states();
         return store::Changes();
     });
-    if (dry_run) answer.plans = co_await ask_hosts(std::move(wanted));
+    if (options.dry_run) answer.plans = co_await ask_hosts(std::move(wanted));
     co_return answer;
 }
 
@@ -354,7 +434,7 @@ Task<> ResourceService::patch(Kind kind, std::string id_or_name, json::value pat
     co_await core_.change([&](const State& state) {
         const auto& known = get(kind, id_or_name).record;
         refuse_deleting(known);
-        json::object document{{"name", known.name}, {"spec", known.spec}};
+        json::object document{{"name", known.name}, {"group", known.group}, {"spec", known.spec}};
         if (kind == Kind::workspace) document["running"] = known.running;
         json::value merged = std::move(document);
         wire::merge_patch(merged, patch);
@@ -432,6 +512,44 @@ Task<> ResourceService::remove(Kind kind, std::string id_or_name) {
         resource.deleting = true;
         renew(resource, ResourceState::deleting);
         return with_host(state, std::move(resource));
+    });
+}
+
+protocol::GroupView ResourceService::group(const std::string& name) const {
+    if (!core_.state().groups().contains(name)) {
+        throw Error(ErrorKind::not_found, "group \"{}\" is not known", name);
+    }
+    return core_.state().view(name);
+}
+
+Task<> ResourceService::remove_group(std::string name, Volumes volumes) {
+    co_await core_.change([&](const State& state) {
+        const auto members = state.resources_in(name);
+        if (members.empty()) throw Error(ErrorKind::not_found, "group \"{}\" is not known", name);
+        std::map<std::string, HostPlan> plans;
+        store::Changes changes;
+        for (const auto* each : members) {
+            auto resource = each->record;
+            if (resource.deleting) continue;
+            if (resource.kind == Kind::volume && volumes == Volumes::keep) continue;
+            resource.deleting = true;
+            renew(resource, ResourceState::deleting);
+            const auto& host = state.host(resource.host_id)->record;
+            if (plans.try_emplace(host.id, host, state).second) {
+                changes.put_hosts.push_back(host);
+                ++changes.put_hosts.back().revision;
+            }
+            plans.at(host.id).take(resource);
+            changes.put_resources.push_back(std::move(resource));
+        }
+        for (const auto& resource : changes.put_resources) {
+            const auto users = plans.at(resource.host_id).users_of(resource);
+            if (users.empty()) continue;
+            throw Error(ErrorKind::conflict,
+                        "group {} can't be deleted: its {} {} is used by {}, outside of it", name,
+                        noun(resource.kind), resource.name, fmt::join(users, ", "));
+        }
+        return changes;
     });
 }
 

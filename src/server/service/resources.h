@@ -13,6 +13,15 @@ namespace trailer::server {
 // What a person may tell a workspace to do, or an image.
 enum class Act { start, stop, restart, redeploy, build };
 
+// What an apply is to do beyond its documents.
+struct ApplyOptions {
+    bool dry_run = false;  // change nothing, and tell what the agents would do
+    bool prune = false;    // delete what the documents' groups have and the documents have not
+};
+
+// What becomes of a group's volumes when it is deleted.
+enum class Volumes { keep, remove };
+
 class ResourceService {
   public:
     explicit ResourceService(Core& core) : core_(core) {}
@@ -21,8 +30,8 @@ class ResourceService {
     const ResourceEntry& get(Kind kind, const std::string& id_or_name) const;
 
     // Creates or updates by kind and name. `documents` is the request's JSON; throws InvalidInput
-    // with pointers into it. A dry run changes nothing, and tells what the agents would do.
-    Task<protocol::ApplyAnswer> apply(boost::json::value documents, bool dry_run);
+    // with pointers into it.
+    Task<protocol::ApplyAnswer> apply(boost::json::value documents, ApplyOptions options);
     // Throws Error(conflict) when the name is taken. Gives the id.
     Task<std::string> create(Kind kind, boost::json::value document);
     // A JSON merge patch of `running` and `spec`.
@@ -30,6 +39,12 @@ class ResourceService {
     Task<> act(Kind kind, std::string id_or_name, Act act);
     // It is gone once its host has removed it. Throws Error(conflict) that names who uses it.
     Task<> remove(Kind kind, std::string id_or_name);
+
+    // Throws Error(not_found).
+    protocol::GroupView group(const std::string& name) const;
+    // All that is in it, at once, but for volumes unless they are asked for. Throws Error(conflict)
+    // where something outside uses any of it.
+    Task<> remove_group(std::string name, Volumes volumes);
 
   private:
     Task<std::vector<protocol::PlanOfHost>> ask_hosts(

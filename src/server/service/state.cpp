@@ -14,6 +14,20 @@ auto* find_in(Map& map, const std::string& key) {
     return found == map.end() ? nullptr : &found->second;
 }
 
+std::int64_t& count_of(protocol::GroupView& view, Kind kind) {
+    switch (kind) {
+        case Kind::workspace:
+            return view.workspaces;
+        case Kind::network:
+            return view.networks;
+        case Kind::volume:
+            return view.volumes;
+        case Kind::image:
+            break;
+    }
+    return view.images;
+}
+
 }  // namespace
 
 State::State(store::Snapshot snapshot) : meta_(std::move(snapshot.meta)) {
@@ -89,6 +103,14 @@ std::vector<const ResourceEntry*> State::resources_on(const std::string& host_id
     return list;
 }
 
+std::vector<const ResourceEntry*> State::resources_in(const std::string& group) const {
+    std::vector<const ResourceEntry*> list;
+    if (const auto* ids = find_in(groups_, group)) {
+        for (const auto& id : *ids) list.push_back(&resources_.at(id));
+    }
+    return list;
+}
+
 std::vector<Change> State::apply(const store::Changes& changes) {
     std::vector<Change> told;
     for (const auto& user : changes.put_users) users_[user.id] = user;
@@ -109,6 +131,7 @@ std::vector<Change> State::apply(const store::Changes& changes) {
                         record.name, ""});
         ids_.at(record.kind).erase(record.name);
         on_host_[record.host_id].erase(id);
+        leave_group(record);
         resources_.erase(found);
     };
     for (const auto& id : changes.remove_resources) remove_resource(id);
@@ -160,12 +183,21 @@ Change State::put(const store::Host& host) {
 Change State::put(const store::Resource& resource) {
     const auto [entry, fresh] = resources_.try_emplace(resource.id);
     auto& [record, text] = entry->second;
+    if (!fresh) leave_group(record);
     record = resource;
+    if (!record.group.empty()) groups_[record.group].insert(record.id);
     ids_.at(resource.kind)[resource.name] = resource.id;
     on_host_[resource.host_id].insert(resource.id);
     render(entry->second);
     return {fresh ? EventType::created : EventType::updated,
             std::string(protocol::title(resource.kind)), resource.id, resource.name, text};
+}
+
+void State::leave_group(const store::Resource& resource) {
+    const auto found = groups_.find(resource.group);
+    if (found == groups_.end()) return;
+    found->second.erase(resource.id);
+    if (found->second.empty()) groups_.erase(found);
 }
 
 std::optional<Change> State::set_presence(const std::string& host_id, Presence presence) {
@@ -175,6 +207,8 @@ std::optional<Change> State::set_presence(const std::string& host_id, Presence p
     const bool news = presence.status != was.status || presence.heartbeat != was.heartbeat ||
                       presence.realtime != was.realtime || presence.engine != was.engine ||
                       presence.reconcile != was.reconcile ||
+                      presence.upkeep.leftovers_count != was.upkeep.leftovers_count ||
+                      presence.upkeep.collected_count != was.upkeep.collected_count ||
                       presence.revision_applied != was.revision_applied;
     entry->presence = std::move(presence);
     render(*entry);
@@ -203,6 +237,7 @@ protocol::HostView State::view(const HostEntry& host) const {
     view.address = record.address;
     view.identity_conflict = record.conflict;
     view.metrics = presence.metrics;
+    view.upkeep = presence.upkeep;
     view.revision = record.revision;
     view.revision_applied = presence.revision_applied;
     view.created = record.created;
@@ -217,6 +252,7 @@ protocol::ResourceView State::view(const store::Resource& resource) const {
     view.name = resource.name;
     view.host_id = resource.host_id;
     if (const auto* host = find_in(hosts_, resource.host_id)) view.host = host->record.name;
+    view.group = resource.group;
     if (resource.kind == Kind::workspace) view.running = resource.running;
     view.spec = resource.spec;
     view.status = resource.status;
@@ -225,6 +261,23 @@ protocol::ResourceView State::view(const store::Resource& resource) const {
     view.revision = resource.revision;
     view.created = resource.created;
     view.updated = resource.updated;
+    return view;
+}
+
+protocol::GroupView State::view(const std::string& group) const {
+    protocol::GroupView view;
+    view.name = group;
+    std::set<std::string> hosts;
+    for (const auto* entry : resources_in(group)) {
+        const auto& record = entry->record;
+        if (const auto* host = find_in(hosts_, record.host_id)) hosts.insert(host->record.name);
+        if (record.kind == Kind::workspace) ++view.states[wire::to_text(record.status)];
+        ++count_of(view, record.kind);
+        if (view.created == Timestamp{}) view.created = record.created;
+        view.created = std::min(view.created, record.created);
+        view.updated = std::max(view.updated, record.updated);
+    }
+    view.hosts.assign(hosts.begin(), hosts.end());
     return view;
 }
 

@@ -28,6 +28,7 @@ struct Presence {
     protocol::Condition engine;
     protocol::Condition reconcile;
     protocol::Metrics metrics;
+    protocol::Upkeep upkeep;
     std::int64_t revision_applied = 0;
     std::chrono::milliseconds clock_ahead{0};  // the host's clock, of ours
 };
@@ -73,6 +74,9 @@ class State {
     const std::map<std::string, std::string>& names(Kind kind) const;
     const ResourceEntry* resource_of_id(const std::string& id) const;
     std::vector<const ResourceEntry*> resources_on(const std::string& host_id) const;
+    // Names of groups -> ids of what is in them; never empty.
+    const std::map<std::string, std::set<std::string>>& groups() const { return groups_; }
+    std::vector<const ResourceEntry*> resources_in(const std::string& group) const;
     std::size_t count(Kind kind) const { return names(kind).size(); }
 
     // After the database has them.
@@ -83,10 +87,13 @@ class State {
 
     protocol::HostView view(const HostEntry& host) const;
     protocol::ResourceView view(const store::Resource& resource) const;
+    // Of a group that is there.
+    protocol::GroupView view(const std::string& group) const;
 
   private:
     Change put(const store::Host& host);
     Change put(const store::Resource& resource);
+    void leave_group(const store::Resource& resource);
     void render(HostEntry& host) const;
     void render(ResourceEntry& resource) const;
 
@@ -100,6 +107,7 @@ class State {
     std::unordered_map<std::string, ResourceEntry> resources_;
     std::map<Kind, std::map<std::string, std::string>> ids_;  // by name
     std::map<std::string, std::set<std::string>> on_host_;    // resource ids
+    std::map<std::string, std::set<std::string>> groups_;     // resource ids, by the group's name
 };
 
 }  // namespace trailer::server

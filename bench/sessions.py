@@ -1,0 +1,208 @@
+"""Sessions against the engine's own client: streams, keystrokes, opening. A figure of bench/run."""
+
+import os
+import pty
+import socket
+import statistics
+import subprocess
+import time
+import tty
+
+from harness import BUSYBOX, TRAILER, free_port, wait_until
+
+BESIDE = "while :; do sleep 3600 & wait; done"
+SERVE = "exec nc -ll -p 7000 -e dd if=/dev/zero bs=1M count={}"
+
+
+class Tools:
+    """The two command lines under comparison, for one workspace."""
+
+    def __init__(self, installation, workspace):
+        token = installation.directory / "bench-token"
+        token.write_text(installation.api.token)
+        token.chmod(0o600)
+        self.env = {**installation.env, "TERM": "xterm"}
+        self.flags = ["--server", installation.url, "--token-file", str(token)]
+        self.engine = ["docker", "-H", installation.engine.address]
+        self.workspace = workspace
+
+    def trailer(self, verb, *rest):
+        return [TRAILER, verb, *self.flags, *rest]
+
+    def exec(self, who, *command, terminal=False):
+        if who == "trailer":
+            return self.trailer("exec", *(["-t"] if terminal else []), self.workspace, "--", *command)
+        return [*self.engine, "exec", *(["-it"] if terminal else []), self.workspace, *command]
+
+
+def seconds_of(command, env):
+    begun = time.monotonic()
+    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - begun
+
+
+def in_turns(rounds, measure):
+    """Medians of two sides that take turns, and their ratio."""
+    taken = {"trailer": [], "engine": []}
+    for i in range(rounds + 1):
+        for who in ("trailer", "engine") if i % 2 else ("engine", "trailer"):
+            value = measure(who)
+            if i > 0:  # the first is for warming up
+                taken[who].append(value)
+    return {who: statistics.median(values) for who, values in taken.items()}
+
+
+def rate(sides, megabytes):
+    made = {f"{who}_MB_per_s": round(megabytes / value, 1) for who, value in sides.items()}
+    return {**made, "ratio": round(sides["engine"] / sides["trailer"], 2)}
+
+
+def output(tools, rounds, megabytes):
+    command = ["dd", "if=/dev/zero", "bs=64k", f"count={megabytes * 16}"]
+    return rate(in_turns(rounds, lambda who: seconds_of([*tools.exec(who, "sh", "-c", " ".join(command) + " 2>/dev/null")],
+                                                        tools.env)), megabytes)
+
+
+def logs(installation, tools, rounds, megabytes):
+    line = "x" * 99
+    script = f"yes {line} | head -n {megabytes * 10000}; {BESIDE}"
+    name = apply(installation, "bench-logs", ["sh", "-c", script])
+    count = [*tools.engine, "logs", "--tail", "1", name]
+    wait_until(lambda: subprocess.run(count, capture_output=True, check=True).stdout, "the log", 120)
+    time.sleep(3)
+
+    def measure(who):
+        command = tools.trailer("logs", name) if who == "trailer" else [*tools.engine, "logs", name]
+        return seconds_of(command, tools.env)
+
+    return rate(in_turns(rounds, measure), megabytes)
+
+
+def opening(tools, rounds):
+    sides = in_turns(rounds, lambda who: seconds_of(tools.exec(who, "true"), tools.env))
+    return {**{f"{who}_ms": round(value * 1000, 1) for who, value in sides.items()},
+            "ratio": round(sides["trailer"] / sides["engine"], 2)}
+
+
+class Terminal:
+    """`cat` in a terminal of the workspace, through one of the command lines."""
+
+    def __init__(self, tools, who):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.process = subprocess.Popen(tools.exec(who, "cat", terminal=True), env=tools.env, stdin=slave, stdout=slave,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+        os.close(slave)
+        self.echo(b"\n")  # it is there
+
+    def echo(self, key):
+        begun = time.monotonic()
+        os.write(self.master, key)
+        os.read(self.master, 1024)
+        return time.monotonic() - begun
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        os.close(self.master)
+
+
+def keystrokes(tools, count):
+    found = {}
+    for who in ("engine", "trailer"):
+        terminal = Terminal(tools, who)
+        time.sleep(0.3)
+        taken = []
+        for _ in range(count):
+            taken.append(terminal.echo(b"k"))
+            time.sleep(0.005)
+        terminal.close()
+        taken.sort()
+        found[f"{who}_p50_ms"] = round(taken[len(taken) // 2] * 1000, 2)
+        found[f"{who}_p99_ms"] = round(taken[len(taken) * 99 // 100] * 1000, 2)
+    found["p99_over_engine_ms"] = round(found["trailer_p99_ms"] - found["engine_p99_ms"], 2)
+    return found
+
+
+def beside_a_stream(tools, count):
+    """Keystrokes while another session streams as fast as it goes, each through its own command line."""
+    stream = subprocess.Popen(tools.exec("trailer", "cat", "/dev/zero"), env=tools.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        return keystrokes(tools, count)
+    finally:
+        stream.terminate()
+        stream.wait()
+
+
+def receive_all(address):
+    buffer = bytearray(1 << 20)
+    total = 0
+    with socket.create_connection(address, timeout=60) as connection:
+        while count := connection.recv_into(buffer):
+            total += count
+    return total
+
+
+def raw_port(installation, tools, rounds, megabytes):
+    name = apply(installation, "bench-port", ["sh", "-c", SERVE.format(megabytes)])
+    container = installation.engine.inspect(name)
+    direct = (next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"], 7000)
+    port = free_port()
+    forward = subprocess.Popen(tools.trailer("port-forward", name, f"{port}:7000"), env=tools.env,
+                               stdout=subprocess.DEVNULL)
+    try:
+        def ready():
+            try:
+                return receive_all(("127.0.0.1", port)) > 0
+            except OSError:
+                return False
+
+        wait_until(ready, "the forwarded port", 30)
+
+        def measure(who):
+            begun = time.monotonic()
+            total = receive_all(("127.0.0.1", port) if who == "trailer" else direct)
+            assert total == megabytes << 20, total
+            taken = time.monotonic() - begun
+            time.sleep(0.2)  # the listener begins anew after each
+            return taken
+
+        return rate(in_turns(rounds, measure), megabytes)
+    finally:
+        forward.terminate()
+        forward.wait()
+
+
+def apply(installation, name, command):
+    installation.api.apply({"kind": "Workspace", "name": name, "host": "bench", "running": True,
+                            "spec": {"image": BUSYBOX, "command": command}})
+    installation.api.wait("workspaces", name, "running")
+    return name
+
+
+def sessions(installation, arguments):
+    """Sessions by the command line against docker's own: streams, a raw port, keystrokes, opening."""
+    quick = arguments.quick
+    name = apply(installation, "bench-sessions", ["sh", "-c", BESIDE])
+    tools = Tools(installation, name)
+    try:
+        return {"exec output": output(tools, 2 if quick else 5, 64 if quick else 256),
+                "logs": logs(installation, tools, 2 if quick else 5, 10 if quick else 50),
+                "raw port": raw_port(installation, tools, 2 if quick else 5, 128 if quick else 1024),
+                "opening": opening(tools, 3 if quick else 20),
+                "keystroke, idle": keystrokes(tools, 50 if quick else 500),
+                "keystroke, beside a stream": beside_a_stream(tools, 50 if quick else 500)}
+    finally:
+        for each in (name, "bench-logs", "bench-port"):
+            try:
+                installation.api.call("DELETE", f"/api/workspaces/{each}")
+            except AssertionError:
+                pass  # not made
+
+
+# What is aimed at: (path into the result, bound, whether it is a least value).
+AIMS = [(("exec output", "ratio"), 0.8, True), (("logs", "ratio"), 0.8, True), (("raw port", "ratio"), 0.6, True),
+        (("opening", "ratio"), 1.1, False), (("keystroke, idle", "p99_over_engine_ms"), 1.0, False),
+        (("keystroke, beside a stream", "p99_over_engine_ms"), 1.0, False)]

@@ -1,0 +1,60 @@
+#include "client/session/log_lines.h"
+
+#include <utility>
+
+namespace trailer::client {
+namespace {
+
+constexpr std::size_t kMostHeld = 1 << 20;  // of a line without an end
+
+}  // namespace
+
+std::vector<LogEntry> entries_of(std::string_view data, LogTimes times) {
+    std::vector<LogEntry> entries;
+    while (!data.empty()) {
+        const auto end = data.find('\n');
+        const auto line = data.substr(0, end == data.npos ? end : end + 1);
+        data.remove_prefix(line.size());
+        const auto blank = times == LogTimes::given ? line.find(' ') : line.npos;
+        if (blank == line.npos) {
+            entries.push_back({.time = {}, .text = line});
+        } else {
+            entries.push_back({.time = line.substr(0, blank), .text = line.substr(blank + 1)});
+        }
+    }
+    return entries;
+}
+
+void LogPlace::pass(const LogEntry& entry) {
+    if (entry.time.empty()) return;
+    at_time_ = entry.time == time_ ? at_time_ + 1 : 1;
+    time_ = entry.time;
+    text_ = entry.text;
+}
+
+std::string LogFormat::add(bool errors, const LogEntry& entry) {
+    auto& channel = channels_[errors ? 1 : 0];
+    std::string text;
+    if (!channel.in_line) {
+        text = prefix_;
+        if (timestamps_) {
+            text += entry.time;
+            text += ' ';
+        }
+    }
+    text += entry.text;
+    channel.in_line = !entry.text.ends_with('\n');
+    if (prefix_.empty()) return text;
+    channel.held += text;
+    if (!channel.in_line) return std::exchange(channel.held, {});
+    return channel.held.size() > kMostHeld ? finish(errors) : std::string();
+}
+
+std::string LogFormat::finish(bool errors) {
+    auto& channel = channels_[errors ? 1 : 0];
+    channel.in_line = false;
+    if (channel.held.empty()) return {};
+    return std::exchange(channel.held, {}) + "\n";
+}
+
+}  // namespace trailer::client

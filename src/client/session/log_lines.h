@@ -1,0 +1,61 @@
+// What a log's messages hold: entries, each with its time. Keeps the place up to which a log is
+// known, so that it can be asked for anew from there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trailer::client {
+
+// A view into a message "TIME text\nTIME text\n", or "text\ntext\n"; the last may have no line end.
+enum class LogTimes { given, none };
+struct LogEntry {
+    std::string_view time;
+    std::string_view text;
+
+    bool operator==(const LogEntry&) const = default;
+};
+std::vector<LogEntry> entries_of(std::string_view data, LogTimes times = LogTimes::given);
+
+// The last entry that is known, and how many had that very time.
+class LogPlace {
+  public:
+    void pass(const LogEntry& entry);
+
+    bool known() const { return !time_.empty(); }
+    const std::string& time() const { return time_; }
+    std::int64_t at_time() const { return at_time_; }
+    bool is(const LogEntry& entry) const { return entry.time == time_ && entry.text == text_; }
+
+  private:
+    std::string time_;
+    std::string text_;
+    std::int64_t at_time_ = 0;
+};
+
+// Entries as a person wants to see them. Standard output and error are kept apart.
+class LogFormat {
+  public:
+    // `prefix` stands before each line, which then is written whole or not at all.
+    LogFormat(std::string prefix, bool timestamps)
+        : prefix_(std::move(prefix)), timestamps_(timestamps) {}
+
+    // "" where nothing is to be written yet.
+    std::string add(bool errors, const LogEntry& entry);
+    // What is left of a line that has no end.
+    std::string finish(bool errors);
+
+  private:
+    struct Channel {
+        bool in_line = false;  // its beginning was given
+        std::string held;
+    };
+    std::string prefix_;
+    bool timestamps_;
+    std::array<Channel, 2> channels_;
+};
+
+}  // namespace trailer::client

@@ -1,0 +1,195 @@
+// What is to go, and in which order it lets go of each other.
+#include <algorithm>
+
+#include "reconcile/planner.h"
+
+namespace trailer::reconcile {
+
+namespace label = runtime::label;
+using protocol::Kind;
+using runtime::Container;
+using runtime::label_of;
+
+namespace {
+
+constexpr const char* kLeftover = "belongs to nothing known";
+
+// By the spec that it was made from.
+bool mounts_volume(const Container& container, std::string_view volume) {
+    boost::system::error_code error;
+    const auto spec = json::parse(label_of(container.labels, label::kSpec), error);
+    const auto* members = error ? nullptr : spec.if_object();
+    const auto* mounts = members == nullptr ? nullptr : members->if_contains("mounts");
+    if (mounts == nullptr || !mounts->is_array()) return false;
+    return std::ranges::any_of(mounts->get_array(), [&](const json::value& mount) {
+        const auto* fields = mount.if_object();
+        const auto* name = fields == nullptr ? nullptr : fields->if_contains("volume");
+        return name != nullptr && name->is_string() && name->get_string() == volume;
+    });
+}
+
+}  // namespace
+
+bool Planner::is_due(Kind kind, const std::string& object, const std::string& name) {
+    const auto& seen = observed_.memory.unknown_since;
+    const auto found = seen.find(object);
+    const auto since = found == seen.end() ? now_ : found->second;
+    const auto removal = since + rules_.leftover_grace;
+    plan_.leftovers.push_back(
+        {.kind = kind, .name = name, .object = object, .since = since, .removal = removal});
+    if (removal <= now_) return true;
+    look_again(removal);
+    return false;
+}
+
+bool Planner::is_known(const runtime::Labels& labels) const {
+    return known_.contains(label_of(labels, label::kId)) || !ours(labels);
+}
+
+void Planner::leftover_containers() {
+    for (const auto& [id, container] : observed_.containers) {
+        if (is_known(container.labels)) continue;
+        const Key key{Kind::workspace, label_of(container.labels, label::kId)};
+        if (is_due(Kind::workspace, id, container.name)) {
+            remove_container(key, container, kLeftover, {});
+            continue;
+        }
+        held_names_[container.name] = key;
+        for (const auto& each : container.networks) held_networks_.insert(each.network_id);
+    }
+}
+
+void Planner::leftover_networks() {
+    for (const auto& [id, network] : observed_.networks) {
+        if (is_known(network.labels)) continue;
+        if (is_due(Kind::network, id, network.name) && !held_networks_.contains(id)) {
+            due_networks_.insert(id);
+        } else {
+            held_networks_.insert(network.name);
+        }
+    }
+}
+
+Planner::Index Planner::remove_container(const Key& key, const Container& container,
+                                         const std::string& reason, Chain chain,
+                                         std::chrono::milliseconds grace) {
+    const auto removal =
+        follow(chain, Action::remove_container, key, container.name, container.id, reason);
+    step(removal).stop_first = is_running(container);
+    step(removal).grace = grace;
+    freed_names_[container.name] = removal;
+    releases(container, removal);
+    return removal;
+}
+
+void Planner::remove_all(const WantedWorkspace& wanted, const Incarnation& found) {
+    auto all = found.others;
+    if (found.current != nullptr) all.push_back(found.current);
+    for (const auto* each : {found.next, found.former, found.failed}) {
+        if (each != nullptr) all.push_back(each);
+    }
+    for (const auto* each : all) {
+        remove_container(wanted.key, *each, "is deleted", {}, wanted.stop_grace);
+    }
+}
+
+void Planner::releases(const Container& container, Index index) {
+    lets_go_[container.id] = index;
+    for (const auto& each : container.networks) {
+        if (detached_.contains({container.id, each.network_id})) continue;
+        released_[each.network_id].push_back(index);
+    }
+}
+
+bool Planner::comes_after_users(const Key& key, std::vector<Index>& before,
+                                const std::function<bool(const Container&)>& uses) {
+    for (const auto& [id, container] : observed_.containers) {
+        if (!uses(container)) continue;
+        const auto found = lets_go_.find(id);
+        if (found == lets_go_.end()) {
+            const Key user{Kind::workspace, label_of(container.labels, label::kId)};
+            plan_.waits[key] = {user, fmt::format("container {}, which uses it", container.name)};
+            return false;
+        }
+        before.push_back(found->second);
+    }
+    return true;
+}
+
+void Planner::removals() {
+    for (const auto& [id, index] : doubles_removed_) {
+        for (const auto each : released_[id]) comes_after(index, each);
+    }
+    for (const auto& [id, network] : observed_.networks) {
+        const auto owner = label_of(network.labels, label::kId);
+        const auto known = known_.find(owner);
+        const bool deleting = known != known_.end() && known->second->deleting;
+        if (!deleting && !due_networks_.contains(id)) continue;
+        const auto index = add(Action::remove_network, {Kind::network, owner}, network.name, id,
+                               deleting ? "is deleted" : kLeftover);
+        for (const auto each : released_[id]) comes_after(index, each);
+        if (const auto makes = makes_network_.find(network.name); makes != makes_network_.end()) {
+            comes_after(makes->second, index);
+        }
+    }
+    for (const auto& each : wanted_.volumes) {
+        if (!each.deleting || !has_volume(each)) continue;
+        std::vector<Index> before;
+        const auto uses = [&](const Container& container) {
+            return mounts_volume(container, each.name);
+        };
+        if (!comes_after_users(each.key, before, uses)) continue;
+        const auto index = add(Action::remove_volume, each.key, each.name, each.name, "is deleted");
+        step(index).after = std::move(before);
+    }
+    for (const auto& each : wanted_.images) {
+        if (!each.deleting) continue;
+        remove_image(each);
+        if (!each.built) remove_pulled_image(each);
+    }
+    for (const auto& [id, image] : observed_.images) {
+        const auto name = image.references.empty() ? runtime::short_id(id) : image.references[0];
+        if (is_known(image.labels) || !is_due(Kind::image, id, name)) continue;
+        release(image, name, kLeftover);
+    }
+}
+
+void Planner::remove_image(const WantedImage& wanted) {
+    for (const auto& [id, image] : observed_.images) {
+        if (label_of(image.labels, label::kId) != wanted.key.id) continue;
+        std::vector<Index> before;
+        const auto uses = [&](const Container& container) { return container.image_id == id; };
+        if (!comes_after_users(wanted.key, before, uses)) continue;
+        const auto index = add(Action::remove_image, wanted.key, wanted.name, id, "is deleted");
+        step(index).after = std::move(before);
+    }
+}
+
+void Planner::remove_pulled_image(const WantedImage& wanted) {
+    const auto& memory = observed_.memory;
+    const bool ours = wanted.pulled || memory.pulled.contains(wanted.key.id);
+    if (!ours || !observed_.references.contains(wanted.reference) ||
+        memory.images_in_use.contains(wanted.reference) || is_referred_to(wanted.reference)) {
+        return;
+    }
+    const auto index = add(Action::release_image, wanted.key, wanted.name, wanted.reference,
+                           "is deleted, and was pulled for it");
+    for (const auto& [id, container] : observed_.containers) {
+        const auto lets_go = lets_go_.find(id);
+        if (container.image != wanted.reference || lets_go == lets_go_.end()) continue;
+        comes_after(index, lets_go->second);
+    }
+}
+
+bool Planner::is_referred_to(const std::string& reference) const {
+    const auto has_it = [&](const auto& each) {
+        return !each.deleting && each.reference == reference;
+    };
+    const auto runs_it = [&](const auto& each) {
+        return !each.deleting && each.spec.image == reference;
+    };
+    return std::ranges::any_of(wanted_.images, has_it) ||
+           std::ranges::any_of(wanted_.workspaces, runs_it);
+}
+
+}  // namespace trailer::reconcile

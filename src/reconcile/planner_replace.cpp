@@ -1,0 +1,159 @@
+// A container that can't change in place gives way to a new one.
+#include <algorithm>
+
+#include "reconcile/planner.h"
+
+namespace trailer::reconcile {
+
+namespace label = runtime::label;
+using runtime::Container;
+using runtime::ContainerState;
+using runtime::label_of;
+
+namespace {
+
+// What is known of a replacement that failed, by the container that is left of it. The engine calls
+// every check unhealthy once it has stopped the container (Docker 20.10).
+std::string why_failed(const Container& failed) {
+    using runtime::ContainerHealth;
+    std::string text;
+    if (!failed.started) {
+        text = "could not be started";
+    } else if (failed.health == ContainerHealth::none) {
+        text = fmt::format("ended with exit code {}", failed.exit_code);
+    } else {
+        text = fmt::format("did not get healthy, and ended with exit code {}", failed.exit_code);
+    }
+    if (!failed.error.empty()) text += ": " + failed.error;
+    if (!failed.health_output.empty()) text += "; its check says: " + failed.health_output;
+    return text;
+}
+
+// Stopped to make place for the one that failed, not by itself.
+bool gave_way_to(const Container& failed, const Container& current) {
+    if (!current.finished) return false;
+    return failed.started ? *current.finished <= *failed.started
+                          : *current.finished >= failed.created;
+}
+
+}  // namespace
+
+std::vector<Change> Planner::how_made_otherwise(const WantedWorkspace& wanted,
+                                                const Container& seen) const {
+    std::vector<Change> changes;
+    if (label_of(seen.labels, label::kSpecHash) != wanted.hash) {
+        boost::system::error_code error;
+        const auto was = json::parse(label_of(seen.labels, label::kSpec), error);
+        changes =
+            compare(!error && was.is_object() ? was.get_object() : json::object(), wanted.fixed);
+        if (changes.empty()) changes.push_back({"spec", "another", "the wanted one"});
+    }
+    // The same reference, but it means another image now.
+    if (const auto image = image_ids_.find(wanted.image);
+        image != image_ids_.end() && image->second != seen.image_id && changes.empty()) {
+        changes.push_back(
+            {"image", runtime::short_id(seen.image_id), runtime::short_id(image->second)});
+    }
+    return changes;
+}
+
+std::vector<Change> Planner::why_replace(const WantedWorkspace& wanted,
+                                         const Container& seen) const {
+    auto changes = how_made_otherwise(wanted, seen);
+    // An engine can't take these away from a container that has them.
+    const auto& limits = wanted.spec.limits;
+    if (limits.nano_cpus == 0 && seen.limits.nano_cpus != 0) {
+        changes.push_back({"resources/cpus", amount(seen.limits.nano_cpus), "none"});
+    }
+    if (limits.memory == 0 && seen.limits.memory != 0) {
+        changes.push_back({"resources/memory", amount(seen.limits.memory), "none"});
+    }
+    return changes;
+}
+
+void Planner::replace(const WantedWorkspace& wanted, const Container& current,
+                      const Container* next, const std::string& why, Chain chain) {
+    detach_stale(wanted, current, chain);
+    if (next == nullptr) {
+        std::vector<Index> before;
+        const auto name = wanted.name + kNextSuffix;
+        if (name_is_held(wanted, name) || !needs(wanted, before)) return;
+        waits_for_name(name, make_container(wanted, name, why, before, chain));
+    } else if (wanted.running) {
+        const auto proof = prove(wanted, *next);
+        if (proof == Proof::pending) return;
+        if (proof == Proof::failed) {
+            const auto index = follow(chain, Action::roll_back, wanted.key, wanted.name, next->id,
+                                      "the new container " + why_failed(*next));
+            step(index).replaces = current.id;
+            step(index).running = wanted.running;
+            step(index).stop_first = next->state != ContainerState::running;
+            step(index).grace = wanted.stop_grace;
+            step(index).spec = wanted.spec;
+            return;
+        }
+    }
+    const std::string id = next == nullptr ? "" : next->id;
+    if (wanted.running && (next == nullptr || next->state == ContainerState::created)) {
+        const auto index =
+            follow(chain, Action::start_replacement, wanted.key, wanted.name, id, why);
+        step(index).replaces = current.id;
+        step(index).stop_first = is_running(current);
+        step(index).grace = wanted.stop_grace;
+        step(index).spec = wanted.spec;
+    } else if (is_running(current)) {
+        const auto index =
+            follow(chain, Action::stop_container, wanted.key, wanted.name, current.id, why);
+        step(index).grace = wanted.stop_grace;
+    }
+    const auto index = follow(chain, Action::finish_replacement, wanted.key, wanted.name, id, why);
+    step(index).replaces = current.id;
+    releases(current, index);
+}
+
+Planner::Proof Planner::prove(const WantedWorkspace& wanted, const Container& next) {
+    using runtime::ContainerHealth;
+    if (next.state == ContainerState::restarting) return Proof::failed;
+    if (next.state == ContainerState::exited && next.exit_code != 0) return Proof::failed;
+    if (next.state != ContainerState::running) return Proof::passed;
+    const auto started = next.started.value_or(now_);
+    const auto pending_until = [&](Timestamp time) {
+        plan_.unproven.insert(wanted.key);
+        look_again(time);
+        return Proof::pending;
+    };
+    if (started + kVerify > now_) return pending_until(started + kVerify);
+    if (wanted.replace.on_unhealthy == protocol::OnUnhealthy::keep ||
+        next.health == ContainerHealth::none || next.health == ContainerHealth::healthy) {
+        return Proof::passed;
+    }
+    const auto latest = started + std::chrono::milliseconds{wanted.replace.healthy_within_ms};
+    if (next.health == ContainerHealth::unhealthy || latest <= now_) return Proof::failed;
+    return pending_until(latest);
+}
+
+bool Planner::has_failed(const WantedWorkspace& wanted, const Container& failed) const {
+    return label_of(failed.labels, label::kRevision) == std::to_string(wanted.revision) &&
+           why_replace(wanted, failed).empty();
+}
+
+void Planner::stay_rolled_back(const WantedWorkspace& wanted, const Container& current,
+                               const Container& failed, Chain chain) {
+    changing_.insert(wanted.key.id);
+    plan_.setbacks[wanted.key] = fmt::format(
+        "the new container {}. The former one is back; the new one is kept as {}, for its logs. "
+        "Change the spec or redeploy to try again",
+        why_failed(failed), failed.name);
+    if (is_running(failed)) {
+        const auto index =
+            follow(chain, Action::stop_container, wanted.key, failed.name, failed.id, "has failed");
+        step(index).grace = wanted.stop_grace;
+    }
+    if (wanted.running && !is_running(current) && gave_way_to(failed, current)) {
+        start(wanted, current.id, "is back", chain);
+    } else {
+        run_or_stop(wanted, current, chain);
+    }
+}
+
+}  // namespace trailer::reconcile

@@ -1,0 +1,151 @@
+// Which containers stand for a workspace, and which is to be made, named and started.
+#include "reconcile/planner.h"
+
+namespace trailer::reconcile {
+
+using runtime::Container;
+using runtime::ContainerState;
+
+void Planner::in_order(const WantedWorkspace& wanted) {
+    if (!planned_.insert(wanted.key.id).second) return;
+    for (const auto& each : wanted.depends_on) {
+        const auto found = by_name_.find(each.workspace);
+        if (found != by_name_.end()) in_order(*found->second);
+    }
+    workspace(wanted);
+}
+
+void Planner::start(const WantedWorkspace& wanted, const std::string& object,
+                    const std::string& reason, Chain& chain) {
+    std::vector<Index> before;
+    for (const auto& each : wanted.depends_on) {
+        if (!is_up(wanted, each, before)) return;
+    }
+    for (const auto& name : wanted.networks) names_one_network(name, before);
+    const auto index =
+        follow(chain, Action::start_container, wanted.key, wanted.name, object, reason);
+    for (const auto each : before) comes_after(index, each);
+    starts_[wanted.key.id] = index;
+}
+
+bool Planner::is_up(const WantedWorkspace& wanted, const protocol::Dependency& dependency,
+                    std::vector<Index>& before) {
+    const auto found = by_name_.find(dependency.workspace);
+    if (found == by_name_.end()) return true;  // a fault, told as such
+    const auto& other = *found->second;
+    const bool healthy = dependency.condition == protocol::DependencyCondition::healthy;
+    const auto* container = containers_.of(other).current;
+    if (container != nullptr && container->state == ContainerState::running &&
+        (!healthy || container->health == runtime::ContainerHealth::none ||
+         container->health == runtime::ContainerHealth::healthy)) {
+        return true;
+    }
+    if (const auto starts = starts_.find(other.key.id); starts != starts_.end() && !healthy) {
+        before.push_back(starts->second);
+        return true;
+    }
+    plan_.waits[wanted.key] = {
+        other.key, fmt::format("workspace {} to be {}", other.name, healthy ? "healthy" : "up")};
+    return false;
+}
+
+void Planner::workspace(const WantedWorkspace& wanted) {
+    auto found = containers_.of(wanted);
+    if (wanted.deleting) return remove_all(wanted, found);
+    if (!wanted.fault.empty()) return;
+    Chain chain;
+    choose_current(wanted, found, chain);
+    if (found.current != nullptr && found.current->state == ContainerState::removing) return;
+    if (found.current != nullptr && found.current->state == ContainerState::dead) {
+        chain = remove_container(wanted.key, *found.current, "is dead", chain);
+        found.current = nullptr;
+    }
+    const auto why =
+        found.current == nullptr ? std::vector<Change>() : why_replace(wanted, *found.current);
+    if (found.failed != nullptr) {
+        if (!why.empty() && has_failed(wanted, *found.failed)) {
+            return stay_rolled_back(wanted, *found.current, *found.failed, chain);
+        }
+        chain =
+            remove_container(wanted.key, *found.failed, "failed, and is no longer wanted", chain);
+    }
+    if (found.current == nullptr) return create(wanted, chain);
+    if (found.next != nullptr && (why.empty() || !why_replace(wanted, *found.next).empty())) {
+        chain = remove_container(wanted.key, *found.next, "is no longer wanted", chain);
+        found.next = nullptr;
+    }
+    if (found.next != nullptr || !how_made_otherwise(wanted, *found.current).empty()) {
+        changing_.insert(wanted.key.id);
+    }
+    if (why.empty()) return keep(wanted, *found.current, chain);
+    replace(wanted, *found.current, found.next, join(why), chain);
+}
+
+void Planner::choose_current(const WantedWorkspace& wanted, Incarnation& found, Chain& chain) {
+    if (found.current == nullptr) {
+        std::string reason = "has replaced the former one";
+        if (found.next != nullptr) {
+            found.current = std::exchange(found.next, nullptr);
+        } else if (found.former != nullptr) {
+            found.current = std::exchange(found.former, nullptr);
+            reason = "is the only one there";
+        } else if (!found.others.empty()) {
+            found.current = found.others.front();
+            found.others.erase(found.others.begin());
+            reason = "was renamed";
+        }
+        if (found.current != nullptr) give_name(wanted, *found.current, reason, chain);
+    }
+    if (found.former != nullptr) {
+        chain = remove_container(wanted.key, *found.former, "was replaced", chain);
+        changing_.insert(wanted.key.id);
+    }
+    for (const auto* each : found.others) {
+        remove_container(wanted.key, *each, "is one too many", {});
+    }
+}
+
+void Planner::create(const WantedWorkspace& wanted, Chain chain) {
+    std::vector<Index> before;
+    if (name_is_held(wanted, wanted.name) || !needs(wanted, before)) return;
+    const auto index = make_container(wanted, wanted.name, "is not there", before, chain);
+    waits_for_name(wanted.name, index);
+    if (wanted.running) start(wanted, "", "is to run", chain);
+}
+
+Planner::Index Planner::make_container(const WantedWorkspace& wanted, const std::string& name,
+                                       const std::string& reason, const std::vector<Index>& before,
+                                       Chain& chain) {
+    const auto index = follow(chain, Action::create_container, wanted.key, name, "", reason);
+    for (const auto each : before) comes_after(index, each);
+    step(index).spec = wanted.spec;
+    step(index).spec.name = name;
+    step(index).running = wanted.running;
+    using protocol::PullPolicy;
+    step(index).may_pull = wanted.image.empty() && wanted.pull != PullPolicy::never;
+    step(index).pull_first = wanted.image.empty() && wanted.pull == PullPolicy::always;
+    return index;
+}
+
+void Planner::give_name(const WantedWorkspace& wanted, const Container& container,
+                        const std::string& reason, Chain& chain) {
+    const auto index =
+        follow(chain, Action::rename_container, wanted.key, wanted.name, container.id, reason);
+    waits_for_name(wanted.name, index);
+}
+
+bool Planner::name_is_held(const WantedWorkspace& wanted, const std::string& name) {
+    const auto held = held_names_.find(name);
+    if (held == held_names_.end()) return false;
+    plan_.waits[wanted.key] = {
+        held->second, fmt::format("the leftover container {} of another workspace to go", name)};
+    return true;
+}
+
+void Planner::waits_for_name(const std::string& name, Index index) {
+    if (const auto freed = freed_names_.find(name); freed != freed_names_.end()) {
+        comes_after(index, freed->second);
+    }
+}
+
+}  // namespace trailer::reconcile

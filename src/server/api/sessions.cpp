@@ -1,0 +1,224 @@
+// Logs, exec, attach and raw ports: a person's WebSocket joined to one of the host's agent.
+#include "base/error.h"
+#include "base/log.h"
+#include "net/http.h"
+#include "server/api/routes.h"
+#include "server/hub/relay.h"
+#include "server/service/rights.h"
+#include "wire/json.h"
+
+namespace trailer::server::api {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::OpenSession;
+using protocol::SessionKind;
+
+constexpr auto kOpenLimit = 15s;
+constexpr std::int64_t kMostSize = 10'000;  // columns or rows
+constexpr std::int64_t kMostLines = 1'000'000'000;
+constexpr std::size_t kMostCommand = 1'000;  // words
+
+bool offers(const net::Request& request, std::string_view protocol) {
+    std::string_view rest = request.headers.get("Sec-WebSocket-Protocol");
+    while (!rest.empty()) {
+        auto one = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+        while (one.starts_with(' ')) one.remove_prefix(1);
+        while (one.ends_with(' ')) one.remove_suffix(1);
+        if (one == protocol) return true;
+    }
+    return false;
+}
+
+// A page of another origin may open a WebSocket here, and the browser sends our cookie with it
+// (RFC 6455, section 10.2). Programs send no Origin.
+void check_origin(const Call& call) {
+    const auto& headers = call.exchange.request().headers;
+    const auto origin = headers.find("Origin");
+    if (!origin) return;
+    const auto scheme = origin->find("://");
+    const auto host = scheme == origin->npos ? *origin : origin->substr(scheme + 3);
+    if (host != headers.get("Host")) {
+        throw Error(ErrorKind::forbidden, "a page of {} may not open sessions here", *origin);
+    }
+}
+
+protocol::TerminalSize size_of(const net::Query& query) {
+    return {.cols = static_cast<std::uint16_t>(query_number(query, "cols", 0, kMostSize, 0)),
+            .rows = static_cast<std::uint16_t>(query_number(query, "rows", 0, kMostSize, 0))};
+}
+
+std::string time_of(const net::Query& query, const std::string& name) {
+    auto text = query.find(name);
+    if (!text || text->empty()) return "";
+    try {
+        parse_rfc3339(*text);
+    } catch (const InvalidInput&) {
+        throw InvalidInput("?" + name, "expected a time as 2026-11-24T01:02:03Z, got " + *text);
+    }
+    return std::move(*text);
+}
+
+protocol::LogQuery logs_of(const net::Query& query) {
+    protocol::LogQuery logs;
+    logs.follow = query_flag(query, "follow");
+    logs.timestamps = query_flag(query, "timestamps");
+    const auto tail = query.find("tail");
+    if (tail && *tail != "all") logs.tail = query_number(query, "tail", 0, kMostLines, 0);
+    logs.since = time_of(query, "since");
+    logs.until = time_of(query, "until");
+    logs.skip = query_number(query, "skip", 0, kMostLines, 0);
+    return logs;
+}
+
+protocol::ExecQuery exec_of(const net::Query& query) {
+    protocol::ExecQuery exec;
+    exec.command = query.all("cmd");
+    if (exec.command.empty() || exec.command.front().empty()) {
+        throw InvalidInput("?cmd", "expected the command; its arguments follow, each as cmd=");
+    }
+    if (exec.command.size() > kMostCommand) {
+        throw InvalidInput("?cmd", fmt::format("expected at most {} words", kMostCommand));
+    }
+    exec.env = query.all("env");
+    for (const auto& each : exec.env) {
+        if (each.find('=') == each.npos || each.starts_with('=')) {
+            throw InvalidInput("?env", "expected NAME=VALUE");
+        }
+    }
+    exec.user = query.find("user").value_or("");
+    exec.working_dir = query.find("workdir").value_or("");
+    exec.tty = query_flag(query, "tty");
+    exec.size = size_of(query);
+    return exec;
+}
+
+std::uint16_t port_of(const std::string& text) {
+    const auto parsed = parse_number(text, 1, 65535);
+    if (!parsed) throw InvalidInput("", "expected a port, 1 to 65535, got " + text);
+    return static_cast<std::uint16_t>(*parsed);
+}
+
+// What is being opened, and on which host.
+struct Wanted {
+    std::string host_id;
+    std::string what;  // "exec dev"
+    OpenSession open;
+};
+
+// The person's WebSocket from its handshake to its end.
+Task<> run_session(Services& services, Call& call, Wanted wanted) {
+    if (!call.exchange.wants_websocket()) {
+        throw Error(ErrorKind::invalid, "expected a WebSocket handshake");
+    }
+    check_origin(call);
+    auto& open = wanted.open;
+    check_right(services.core.state(), call.caller.user_id, right_for(open.kind));
+    open.user = call.caller.user_id;
+    open.numbered = offers(call.exchange.request(), protocol::kNumberedProtocol);
+    const bool numbered = open.numbered;
+    const bool channels = numbered || open.kind != SessionKind::port;
+    const auto lease = co_await services.core.sessions().open(wanted.host_id, std::move(open),
+                                                              aio::Deadline::in(kOpenLimit));
+    net::WebSocketOptions options;
+    options.max_message = protocol::kMostSessionData * 2;
+    const auto person = co_await call.exchange.accept_websocket(
+        options, numbered ? protocol::kNumberedProtocol : protocol::kPlainProtocol);
+    if (numbered) {
+        auto text = wire::to_json_text(lease->opened());
+        co_await person->write(std::move(text));
+    }
+    RelayReport report;
+    co_await relay(person.get(), &lease->socket(), numbered, channels, &report);
+}
+
+Wanted wanted_of(Services& services, Call& call, SessionKind kind) {
+    const auto& entry = services.resources.get(Kind::workspace, call.parameters.at(0));
+    Wanted wanted{.host_id = entry.record.host_id,
+                  .what = fmt::format("{} {}", wire::to_text(kind), entry.record.name),
+                  .open = {}};
+    wanted.open.kind = kind;
+    wanted.open.workspace = entry.record.id;
+    return wanted;
+}
+
+Task<> logs(Services& services, Call& call) {
+    auto wanted = wanted_of(services, call, SessionKind::logs);
+    wanted.open.logs = logs_of(call.query);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+Task<> exec(Services& services, Call& call) {
+    auto wanted = wanted_of(services, call, SessionKind::exec);
+    wanted.open.exec = exec_of(call.query);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+Task<> attach(Services& services, Call& call) {
+    auto wanted = wanted_of(services, call, SessionKind::attach);
+    wanted.open.size = size_of(call.query);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+Task<> port(Services& services, Call& call) {
+    auto wanted = wanted_of(services, call, SessionKind::port);
+    wanted.open.port = port_of(call.parameters.at(1));
+    co_await run_session(services, call, std::move(wanted));
+}
+
+Wanted on_host(Services& services, Call& call) {
+    const auto& host = services.hosts.get(call.parameters.at(0)).record;
+    Wanted wanted{.host_id = host.id, .what = "logs host/" + host.name, .open = {}};
+    wanted.open.kind = SessionKind::host_logs;
+    return wanted;
+}
+
+Task<> host_logs(Services& services, Call& call) {
+    auto wanted = on_host(services, call);
+    wanted.open.logs = logs_of(call.query);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+void resume(Call& call, OpenSession& open) {
+    if (!offers(call.exchange.request(), protocol::kNumberedProtocol)) {
+        throw Error(ErrorKind::invalid, "only a session of {} can be taken up again",
+                    protocol::kNumberedProtocol);
+    }
+    const auto received =
+        query_number(call.query, "received", 0, std::numeric_limits<std::int64_t>::max(), 0);
+    open.resume = {.session = call.parameters.at(1),
+                   .received = static_cast<std::uint64_t>(received)};
+}
+
+Task<> resume_on_workspace(Services& services, Call& call) {
+    // Which kind it is, the host knows.
+    auto wanted = wanted_of(services, call, SessionKind::exec);
+    resume(call, wanted.open);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+Task<> resume_on_host(Services& services, Call& call) {
+    auto wanted = on_host(services, call);
+    resume(call, wanted.open);
+    co_await run_session(services, call, std::move(wanted));
+}
+
+}  // namespace
+
+void add_session_routes(Router& router, Services& services) {
+    const auto add = [&](std::string path, Task<> (*handler)(Services&, Call&)) {
+        router.add("GET", std::move(path), Access::user,
+                   [&services, handler](Call& call) { return handler(services, call); });
+    };
+    const std::string workspace = "/api/workspaces/{name}";
+    add(workspace + "/logs", logs);
+    add(workspace + "/exec", exec);
+    add(workspace + "/attach", attach);
+    add(workspace + "/ports/{port}", port);
+    add(workspace + "/sessions/{session}", resume_on_workspace);
+    add("/api/hosts/{host}/logs", host_logs);
+    add("/api/hosts/{host}/sessions/{session}", resume_on_host);
+}
+
+}  // namespace trailer::server::api

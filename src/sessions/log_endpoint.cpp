@@ -1,0 +1,134 @@
+#include "sessions/log_endpoint.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace trailer::sessions {
+
+using namespace std::chrono_literals;
+using protocol::Channel;
+
+namespace {
+
+constexpr auto kLook = 200ms;  // for what takes the place of a container that has ended
+constexpr std::size_t kPiece = 32 << 10;
+
+}  // namespace
+
+LogEndpoint::LogEndpoint(runtime::ContainerRuntime& runtime, std::function<runtime::Place()> find,
+                         protocol::LogQuery query, bool notices)
+    : runtime_(runtime),
+      find_(std::move(find)),
+      query_(std::move(query)),
+      notices_(notices),
+      last_time_(query_.since),
+      at_last_(query_.skip) {}
+
+Task<> LogEndpoint::open() {
+    const auto place = find_();
+    if (!place.container) {
+        throw Error(ErrorKind::not_found, "workspace {} has no container yet: there is no log",
+                    place.name);
+    }
+    container_ = place.container->id;
+    to_skip_ = at_last_;
+    runtime::LogSpec spec{.container = container_,
+                          .follow = query_.follow,
+                          .tail = query_.tail,
+                          .since = last_time_,
+                          .until = query_.until};
+    stream_ = co_await runtime_.logs(std::move(spec));
+}
+
+Task<std::string> LogEndpoint::read() {
+    while (messages_.empty()) {
+        if (co_await next_entries()) continue;
+        if (!query_.follow || !co_await open_again()) co_return protocol::end_message({});
+    }
+    auto message = std::move(messages_.front());
+    messages_.pop_front();
+    co_return message;
+}
+
+// False at the end of the stream.
+Task<bool> LogEndpoint::next_entries() {
+    std::vector<runtime::LogEntry> entries;
+    try {
+        entries = co_await stream_->read();
+    } catch (const Error& e) {
+        if (!query_.follow) throw;
+        log::debug("following the log of container {}: {}", container_, describe(e));
+    }
+    if (entries.empty()) co_return false;
+    add(std::move(entries));
+    co_return true;
+}
+
+// Waits until there is something to be followed; false when there won't be.
+Task<bool> LogEndpoint::open_again() {
+    stream_.reset();
+    query_.tail.reset();
+    for (;;) {
+        co_await aio::sleep(kLook);
+        const auto place = find_();
+        if (!place.wanted && !place.container) co_return false;
+        if (!place.container) continue;
+        const bool replaced = place.container->id != container_;
+        if (!replaced && place.container->state != runtime::ContainerState::running) continue;
+        if (replaced) {
+            last_time_.clear();
+            at_last_ = 0;
+        }
+        try {
+            co_await open();
+        } catch (const Error& e) {
+            log::debug("following the log of workspace {}: {}", place.name, describe(e));
+            continue;
+        }
+        if (replaced) {
+            notice(fmt::format("workspace {} has a new container: this is its log", place.name));
+        }
+        co_return true;
+    }
+}
+
+void LogEndpoint::add(std::vector<runtime::LogEntry> entries) {
+    for (auto& entry : entries) {
+        if (entry.time == last_time_) {
+            if (to_skip_ > 0) {
+                --to_skip_;
+                continue;
+            }
+            ++at_last_;
+        } else {
+            to_skip_ = 0;
+            last_time_ = entry.time;
+            at_last_ = 1;
+        }
+        append(entry.errors, query_.timestamps ? entry.time + " " + entry.text : entry.text);
+    }
+}
+
+// Neighbours of one channel travel together. An entry without a line end is the last of its
+// message: so whoever reads can tell where the next one begins.
+void LogEndpoint::append(bool errors, std::string_view text) {
+    const auto channel = errors ? Channel::errors : Channel::output;
+    if (messages_.empty() || protocol::channel_of(messages_.back()) != channel ||
+        messages_.back().size() > kPiece || !messages_.back().ends_with('\n')) {
+        messages_.push_back(protocol::session_message(channel, ""));
+    }
+    messages_.back() += text;
+}
+
+void LogEndpoint::notice(std::string text) {
+    if (!notices_) return;
+    messages_.push_back(protocol::session_message(
+        Channel::notice, wire::to_json_text(protocol::SessionNotice{.text = std::move(text)})));
+}
+
+Task<> LogEndpoint::take(std::string message) {
+    if (protocol::channel_of(message) == Channel::close) co_return;
+    throw InvalidInput("", "a log takes no input");
+}
+
+}  // namespace trailer::sessions

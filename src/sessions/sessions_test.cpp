@@ -1,0 +1,393 @@
+#include "sessions/sessions.h"
+
+#include <gmock/gmock.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <fstream>
+#include <random>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "runtime/fake_runtime.h"
+#include "sessions/memory_connection.h"
+#include "sessions/process_tree.h"
+
+namespace trailer::sessions {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::Channel;
+using protocol::OpenSession;
+using protocol::SessionKind;
+using runtime::FakeRuntime;
+
+using Wire = MemoryConnection;
+
+class SessionsTest : public testing::Test {
+  public:
+    SessionsTest() {
+        engine.add_image("tools:1");
+        engine.put_container({.name = "dev", .image = "tools:1"});
+    }
+
+    Options options() {
+        Options made;
+        made.find = [this](const std::string& id) {
+            runtime::Place place{.wanted = id == "w1", .name = "dev", .container = {}};
+            if (const auto* container = engine.container("dev"); container != nullptr) {
+                place.container = *container;
+            }
+            return place;
+        };
+        made.grace = grace;
+        made.proc = "/nonexistent";
+        return made;
+    }
+
+    void play(Task<> script) {
+        std::exception_ptr failure;
+        bool ended = false;
+        asio::co_spawn(context, run(std::move(script)), [&](std::exception_ptr error) {
+            failure = std::move(error);
+            ended = true;
+        });
+        context.run_for(30s);
+        ASSERT_TRUE(ended) << "the script did not end";
+        if (failure) FAIL() << describe(failure);
+    }
+
+    std::shared_ptr<Wire> open(OpenSession open) {
+        auto wire = std::make_shared<Wire>(context.get_executor());
+        beside.spawn(serve(wire, std::move(open)));
+        return wire;
+    }
+
+    static OpenSession exec(std::vector<std::string> command, bool numbered) {
+        OpenSession open{.kind = SessionKind::exec, .workspace = "w1", .user = "u1"};
+        open.numbered = numbered;
+        open.exec = protocol::ExecQuery{.command = std::move(command)};
+        return open;
+    }
+    static OpenSession again(const protocol::SessionOpened& opened, std::uint64_t received) {
+        OpenSession open{.kind = SessionKind::exec, .workspace = "w1", .user = "u1"};
+        open.numbered = true;
+        open.resume = {.session = opened.session, .received = received};
+        return open;
+    }
+
+    static Task<protocol::SessionOpened> opened(Wire* wire) {
+        const auto text = co_await wire->receive();
+        if (!text) throw Error(ErrorKind::internal, "the wire was closed");
+        co_return wire::from_json_text<protocol::SessionOpened>(*text);
+    }
+
+    // Of what comes: data of one channel until the end, and the end.
+    struct Heard {
+        std::string output;
+        std::string errors;
+        std::optional<protocol::SessionEnd> end;
+    };
+    static Task<Heard> hear(Wire* wire) {
+        Heard heard;
+        while (auto message = co_await wire->receive()) {
+            const auto data = protocol::data_of(*message);
+            switch (protocol::channel_of(*message)) {
+                case Channel::output:
+                    heard.output += data;
+                    break;
+                case Channel::errors:
+                    heard.errors += data;
+                    break;
+                case Channel::end:
+                    heard.end = protocol::read_end(data);
+                    co_return heard;
+                default:
+                    break;
+            }
+        }
+        co_return heard;
+    }
+
+    static Task<std::string> next(Wire* wire) {
+        const auto message = co_await wire->receive();
+        co_return message.value_or("gone");
+    }
+
+    asio::io_context context;
+    std::chrono::milliseconds grace = 10s;
+    FakeRuntime engine{context.get_executor()};
+    std::unique_ptr<Sessions> sessions;
+    aio::TaskGroup beside{context.get_executor()};
+
+  private:
+    Task<> serve(std::shared_ptr<Wire> wire, OpenSession open) {
+        try {
+            co_await sessions->serve(wire.get(), std::move(open));
+        } catch (const Error&) {
+            wire->cut();
+        }
+    }
+    Task<> run(Task<> script) {
+        sessions = std::make_unique<Sessions>(context.get_executor(), engine, options());
+        beside.spawn(sessions->run());
+        std::exception_ptr failure;
+        try {
+            co_await std::move(script);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        beside.cancel();
+        co_await beside.join();
+        if (failure) std::rethrow_exception(failure);
+    }
+};
+
+TEST_F(SessionsTest, RunsACommandAndTellsItsExitCode) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"echo", "hello", "world"}, false));
+        const auto answer = co_await opened(wire.get());
+        EXPECT_FALSE(answer.problem);
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "hello world\n");
+        EXPECT_EQ(heard.end->exit_code, 0);
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+        EXPECT_TRUE(wire->host_closed());
+    }(this));
+}
+
+TEST_F(SessionsTest, PassesInputAndItsEndOn) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"cat"}, false));
+        co_await opened(wire.get());
+        const std::string binary("\0\xFF\n\x03", 4);
+        wire->send_input(binary);
+        wire->send(protocol::session_message(Channel::close, std::string(1, '\0')));
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, binary);
+        EXPECT_EQ(heard.end->exit_code, 0);
+    }(this));
+}
+
+TEST_F(SessionsTest, SaysWhyASessionCanNotBeOpened) {
+    play([](SessionsTest* test) -> Task<> {
+        test->engine.kill_container("dev", 1);
+        const auto wire = test->open(exec({"cat"}, false));
+        const auto answer = co_await opened(wire.get());
+        EXPECT_EQ(answer.problem.value().status, 409);
+        EXPECT_THAT(answer.problem->detail, testing::HasSubstr("dev does not run"));
+    }(this));
+}
+
+TEST_F(SessionsTest, APlainSessionEndsWithItsConnection) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"cat"}, false));
+        co_await opened(wire.get());
+        EXPECT_EQ(test->sessions->size(), 1U);
+        wire->leave();
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+    }(this));
+}
+
+TEST_F(SessionsTest, ANumberedSessionGoesOnOverAnotherConnection) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto first = test->open(exec({"cat"}, true));
+        const auto answer = co_await opened(first.get());
+        first->send_input("one");
+        const auto message = co_await first->receive();
+        EXPECT_TRUE(message.has_value());
+        first->cut();
+        const auto second = test->open(again(answer, 0));
+        const auto resumed = co_await opened(second.get());
+        EXPECT_EQ(resumed.received, 1U);
+        second->send_input("two");
+        second->send(protocol::session_message(Channel::close, std::string(1, '\0')));
+        const auto heard = co_await hear(second.get());
+        EXPECT_EQ(heard.output, "onetwo") << "what was not acknowledged comes again";
+        EXPECT_EQ(heard.end->exit_code, 0);
+    }(this));
+}
+
+TEST_F(SessionsTest, ASessionIsTakenUpByWhoBeganItAlone) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto first = test->open(exec({"cat"}, true));
+        const auto answer = co_await opened(first.get());
+        auto other = again(answer, 0);
+        other.user = "u2";
+        const auto wire = test->open(other);
+        const auto refused = co_await opened(wire.get());
+        EXPECT_EQ(refused.problem.value().status, 404);
+    }(this));
+}
+
+TEST_F(SessionsTest, IsOverWhenNobodyComesBackInTime) {
+    grace = 50ms;
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"cat"}, true));
+        co_await opened(wire.get());
+        wire->cut();
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+    }(this));
+}
+
+TEST_F(SessionsTest, AProcessWhoseOutputNobodyReadsIsHeldUp) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"yes"}, true));
+        co_await opened(wire.get());
+        std::size_t bytes = 0;
+        // Without an acknowledgement a window comes, and no more.
+        for (;;) {
+            if (wire->waiting() == 0) {
+                co_await aio::sleep(50ms);
+                if (wire->waiting() == 0) break;
+            }
+            const auto message = co_await wire->receive();
+            bytes += message.value().size();
+        }
+        EXPECT_GE(bytes, protocol::kWindow);
+        EXPECT_LT(bytes, protocol::kWindow + protocol::kMostSessionData);
+        wire->send(protocol::session_message(Channel::end, ""));
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+    }(this));
+}
+
+TEST_F(SessionsTest, AnAcknowledgementOfWhatWasNeverSentEndsTheConnection) {
+    play([](SessionsTest* test) -> Task<> {
+        const auto wire = test->open(exec({"cat"}, true));
+        co_await opened(wire.get());
+        wire->send(protocol::ack_message(7));
+        EXPECT_FALSE((co_await wire->receive()).has_value());
+    }(this));
+}
+
+// What a person does whose line is cut at random, and who comes back each time.
+TEST_F(SessionsTest, LosesAndRepeatsNothingHoweverOftenTheLineIsCut) {
+    play([](SessionsTest* test) -> Task<> {
+        std::minstd_rand random(7);
+        std::string sent;
+        for (int i = 0; i < 20'000; ++i) sent += fmt::format("line {}\n", i);
+        auto wire = test->open(exec({"cat"}, true));
+        const auto first = co_await opened(wire.get());
+        protocol::Outbox outbox;
+        std::size_t at = 0;
+        while (at < sent.size()) {
+            const auto size = std::min<std::size_t>(sent.size() - at, 1 + random() % 5000);
+            outbox.push(
+                protocol::session_message(Channel::input, std::string_view(sent).substr(at, size)));
+            at += size;
+        }
+        outbox.push(protocol::session_message(Channel::close, std::string(1, '\0')));
+        std::uint64_t next = 0;
+        std::uint64_t received = 0;
+        std::string heard;
+        int cuts = 0;
+        for (bool ended = false; !ended;) {
+            for (int i = 0; i < 3 && next < outbox.end() && outbox.at(next).size() > 0; ++i) {
+                wire->send(outbox.at(next++));
+            }
+            const auto message = random() % 7 == 0 ? std::nullopt : co_await wire->receive();
+            if (!message) {
+                ++cuts;
+                wire->cut();
+                wire = test->open(test->again(first, received));
+                const auto resumed = co_await opened(wire.get());
+                next = resumed.received;
+                continue;
+            }
+            const auto channel = protocol::channel_of(*message);
+            if (channel == Channel::ack) continue;
+            ++received;
+            if (channel == Channel::output) heard += protocol::data_of(*message);
+            ended = channel == Channel::end;
+            if (random() % 2 == 0) wire->send(protocol::ack_message(received));
+        }
+        EXPECT_GT(cuts, 5);
+        EXPECT_TRUE(heard == sent);
+    }(this));
+}
+
+TEST_F(SessionsTest, TellsALogAndItsEnd) {
+    play([](SessionsTest* test) -> Task<> {
+        test->engine.print("dev", "one\n");
+        test->engine.print("dev", "two\n", true);
+        test->engine.print("dev", "three\n");
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.logs = protocol::LogQuery{.tail = 2};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "three\n");
+        EXPECT_EQ(heard.errors, "two\n");
+        EXPECT_FALSE(heard.end->exit_code);
+    }(this));
+}
+
+TEST_F(SessionsTest, FollowsALogAcrossAnEngineThatBreaksOffAndAReplacement) {
+    play([](SessionsTest* test) -> Task<> {
+        auto& engine = test->engine;
+        engine.print("dev", "one\n");
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.numbered = true;
+        open.logs = protocol::LogQuery{.follow = true};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        EXPECT_EQ(co_await next(wire.get()), "\x01one\n");
+        engine.set_down(true);
+        co_await aio::sleep(20ms);
+        engine.set_down(false);
+        engine.print("dev", "two\n");
+        EXPECT_EQ(co_await next(wire.get()), "\x01two\n") << "and not the first line again";
+        engine.delete_container("dev");
+        engine.put_container({.name = "dev", .image = "tools:1"});
+        engine.print("dev", "three\n");
+        EXPECT_THAT(co_await next(wire.get()), testing::HasSubstr("has a new container"));
+        EXPECT_EQ(co_await next(wire.get()), "\x01three\n");
+    }(this));
+}
+
+TEST_F(SessionsTest, GoesOnWithALogWhereThePersonWas) {
+    play([](SessionsTest* test) -> Task<> {
+        for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.logs = protocol::LogQuery{.since = "2026-01-01T00:00:00.000001000Z", .skip = 1};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "three\n");
+    }(this));
+}
+
+// A process of a container, as proc(5) shows it.
+class ProcTree {
+  public:
+    ~ProcTree() { std::filesystem::remove_all(root); }
+    void put(int id, int parent, int session, std::string_view environment = "") const {
+        const auto directory = root / std::to_string(id);
+        std::filesystem::create_directories(directory);
+        std::ofstream(directory / "stat")
+            << fmt::format("{} (a) b) S {} 1 {} 0 0", id, parent, session);
+        std::ofstream(directory / "cgroup") << "0::/docker/c1\n";
+        std::ofstream(directory / "environ") << environment;
+    }
+    std::filesystem::path root = std::filesystem::path(testing::TempDir()) / ("proc-" + new_id());
+};
+
+TEST(ProcessTreeTest, FindsDescendantsThoseOfTheTerminalAndThoseWithTheMark) {
+    const ProcTree proc;
+    proc.put(1, 0, 1);
+    proc.put(10, 0, 10);  // the command
+    proc.put(11, 10, 10);
+    proc.put(12, 11, 12);  // a child with a terminal session of its own
+    proc.put(13, 1, 10);   // an orphan of the same terminal session
+    proc.put(14, 1, 14, std::string("A=1\0TRAILER_SESSION=s1\0", 24));
+    proc.put(15, 1, 15, "TRAILER_SESSION=s10");
+    const ProcessTree tree(proc.root, "c1", "s1");
+    EXPECT_THAT(tree.processes(10), testing::ElementsAre(10, 11, 12, 13, 14));
+    EXPECT_TRUE(tree.sees(10));
+    EXPECT_FALSE(tree.sees(99));
+    EXPECT_FALSE(ProcessTree(proc.root, "c2", "s1").sees(10));
+}
+
+}  // namespace
+}  // namespace trailer::sessions
