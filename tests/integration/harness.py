@@ -111,6 +111,19 @@ class Engine:
             time.sleep(0.5)
         self.call("DELETE", f"/containers/{container}?force=1&v=1", ok=(204, 404))
 
+    def _remove_network_for_good(self, network):
+        """An engine ended in the middle of a start may keep the endpoint of a container that is no more (20.10)."""
+        for _ in range(20):
+            self.call("DELETE", f"/networks/{network}", ok=(204, 403, 404))
+            if not self.exists("networks", network):
+                return
+            left = self.call("GET", f"/networks/{network}", ok=(200, 404)).get("Containers") or {}
+            for endpoint in left.values():
+                self.call("POST", f"/networks/{network}/disconnect", {"Container": endpoint["Name"], "Force": True},
+                          ok=(200, 403, 404, 500))
+            time.sleep(0.5)
+        self.call("DELETE", f"/networks/{network}", ok=(204, 404))
+
     def clean(self):
         """Removes all that Trailer made, and all containers."""
         with concurrent.futures.ThreadPoolExecutor(4) as pool:  # hundreds, sometimes
@@ -119,7 +132,7 @@ class Engine:
             each.result()
         managed = urllib.parse.quote(json.dumps({"label": ["dev.trailer.managed=true"]}))
         for network in self.call("GET", f"/networks?filters={managed}"):
-            self.call("DELETE", f"/networks/{network['Id']}", ok=(204, 404))
+            self._remove_network_for_good(network["Id"])
         for volume in self.call("GET", f"/volumes?filters={managed}")["Volumes"] or []:
             self.call("DELETE", f"/volumes/{volume['Name']}?force=1", ok=(204, 404))
         for image in self.call("GET", f"/images/json?filters={managed}"):
