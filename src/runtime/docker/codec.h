@@ -19,6 +19,10 @@ json::object volume_create_body(const VolumeSpec& spec);
 // Answers. They tolerate what is missing: engines and podman differ in what they leave out.
 Container container_from(const json::value& inspect);  // GET /containers/ID/json
 Network network_from(const json::value& inspect);
+// The endpoints of containers that are no more: an engine that was ended in the middle of a start
+// or a stop keeps them, and refuses to remove their network. Their names, which a forced disconnect
+// takes; never one that a living container on the network bears.
+std::vector<std::string> forgotten_endpoints(const json::value& inspect);
 Volume volume_from(const json::value& inspect);
 std::map<std::string, std::int64_t> volume_sizes_from(const json::value& usage);  // GET /system/df
 Image image_from(const json::value& inspect);       // GET /images/NAME/json

@@ -151,6 +151,14 @@ TEST(Codec, ReadsAllSubnetsOfANetworkAndWhoIsOnIt) {
     EXPECT_THAT(network.attached, testing::ElementsAre("db", "web"));
 }
 
+TEST(Codec, TellsEndpointsWhoseContainerIsNoMoreFromThoseOfContainers) {
+    const auto inspect = json::parse(R"({"Id": "n1", "Name": "lan", "Containers": {
+        "ep-1": {"Name": "gone"}, "c1": {"Name": "web"}, "ep-2": {"Name": "web"}}})");
+    EXPECT_THAT(network_from(inspect).attached, testing::ElementsAre("web"));
+    EXPECT_THAT(forgotten_endpoints(inspect), testing::ElementsAre("gone"));
+    EXPECT_THAT(forgotten_endpoints(json::parse(R"({"Containers": {}})")), testing::IsEmpty());
+}
+
 TEST(Codec, ReadsTheSizesOfVolumesWhoseDriverTells) {
     const auto sizes = volume_sizes_from(json::parse(R"({"Volumes": [
         {"Name": "data", "UsageData": {"Size": 4096, "RefCount": 1}},

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "base/error.h"
 #include "runtime/docker/codec.h"
 #include "wire/json.h"
@@ -182,6 +184,11 @@ void add_pool(const json::value& pool, Network& network) {
     (v6 ? network.gateway6 : network.gateway) = std::move(gateway);
 }
 
+// An endpoint without a sandbox is told by its own id, not by a container's (moby, 20.10).
+bool is_forgotten(std::string_view id) {
+    return id.starts_with("ep-");
+}
+
 }  // namespace
 
 Network network_from(const json::value& inspect) {
@@ -195,11 +202,28 @@ Network network_from(const json::value& inspect) {
     }
     if (const auto* containers = at(inspect, {"Containers"}).if_object()) {
         for (const auto& [id, each] : *containers) {
-            network.attached.push_back(text(at(each, {"Name"})));
+            if (!is_forgotten(id)) network.attached.push_back(text(at(each, {"Name"})));
         }
         std::ranges::sort(network.attached);
     }
     return network;
+}
+
+std::vector<std::string> forgotten_endpoints(const json::value& inspect) {
+    std::vector<std::string> forgotten;
+    std::set<std::string> living;
+    if (const auto* containers = at(inspect, {"Containers"}).if_object()) {
+        for (const auto& [id, each] : *containers) {
+            auto name = text(at(each, {"Name"}));
+            if (is_forgotten(id)) {
+                forgotten.push_back(std::move(name));
+            } else {
+                living.insert(std::move(name));
+            }
+        }
+    }
+    std::erase_if(forgotten, [&](const auto& name) { return living.contains(name); });
+    return forgotten;
 }
 
 std::map<std::string, std::int64_t> volume_sizes_from(const json::value& usage) {

@@ -4,6 +4,7 @@
 
 #include "aio/task_group.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "net/http_client.h"
 #include "runtime/docker/build_context.h"
 #include "runtime/docker/codec.h"
@@ -158,7 +159,7 @@ class DockerRuntime : public ContainerRuntime {
             // containerd: "task ID: already exists", at every start to come.
             const std::string_view words = e.what();
             if (words.find("task " + id + ": already exists") == words.npos) throw;
-            throw Unstartable(words.data());
+            throw Unstartable(e.what());
         }
     }
 
@@ -212,8 +213,17 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     Task<> remove_network(std::string id) override {
-        co_await ignoring_absence(api_.call("DELETE", "/networks/" + path_escape(id), nullptr,
-                                            "removing network " + short_id(id)));
+        std::optional<Error> conflict;
+        try {
+            co_await delete_network(id);
+        } catch (const Error& e) {
+            if (e.kind() != ErrorKind::conflict) throw;
+            conflict = e;
+        }
+        if (!conflict) co_return;
+        const bool freed = co_await free_forgotten_endpoints(id);
+        if (!freed) throw Error(*conflict);
+        co_await delete_network(std::move(id));
     }
 
     Task<> create_volume(VolumeSpec spec) override {
@@ -324,6 +334,25 @@ class DockerRuntime : public ContainerRuntime {
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::not_found) throw;
         }
+    }
+
+    Task<> delete_network(std::string id) {
+        co_await ignoring_absence(api_.call("DELETE", "/networks/" + path_escape(id), nullptr,
+                                            "removing network " + short_id(id)));
+    }
+
+    // Whether there were any.
+    Task<bool> free_forgotten_endpoints(std::string network) {
+        const auto inspect = co_await api_.call("GET", "/networks/" + path_escape(network), nullptr,
+                                                "looking at network " + short_id(network));
+        const auto forgotten = forgotten_endpoints(inspect);
+        for (const auto& name : forgotten) {
+            log::warning(
+                "network {}: letting go of the endpoint of {}, a container that is no more",
+                member_text(inspect, "Name"), name);
+            co_await disconnect_network(name, network);
+        }
+        co_return !forgotten.empty();
     }
 
     // One of the workers of list_containers(). A container that has gone meanwhile is left out.
