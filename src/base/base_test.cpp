@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/time.h"
 
 namespace {
@@ -118,6 +119,15 @@ TEST(Error, TellsTheWholeChain) {
     } catch (const std::exception& e) {
         EXPECT_EQ(describe(e), "heartbeat: connecting to x: refused");
     }
+}
+
+TEST(Text, IsAsciiWhateverTheLocale) {
+    EXPECT_EQ(lower("AbZ-\xC3\x84"), "abz-\xC3\x84");
+    EXPECT_EQ(upper("aBz-\xC3\xA4"), "ABZ-\xC3\xA4");
+    EXPECT_EQ(trimmed(" \ta b\t", " \t"), "a b");
+    EXPECT_EQ(trimmed(" \t ", " \t"), "");
+    EXPECT_THAT(split("a,,b,", ','), testing::ElementsAre("a", "", "b", ""));
+    EXPECT_THAT(split("", ','), testing::ElementsAre(""));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "client/subject.h"
 
-#include <algorithm>
-
+#include "base/text.h"
 #include "net/http.h"
 
 namespace trailer::client {
@@ -59,12 +58,9 @@ std::string plural(Subject subject) {
 
 std::optional<Subject> parse_subject(std::string_view word) {
     if (const auto kind = protocol::kind_from_plural(word)) return subject_of(*kind);
-    std::string lower(word);
-    std::ranges::transform(lower, lower.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    if (lower == "host" || lower == "hosts") return Subject::host;
-    if (lower == "group" || lower == "groups") return Subject::group;
+    const auto name = lower(word);
+    if (name == "host" || name == "hosts") return Subject::host;
+    if (name == "group" || name == "groups") return Subject::group;
     return std::nullopt;
 }
 

@@ -17,13 +17,6 @@ bool is_remote(std::string_view context) {
            context.starts_with("github.com/");
 }
 
-// The engine knows what has no tag as `latest`.
-std::string with_tag(const std::string& reference) {
-    const auto slash = reference.rfind('/');
-    const auto colon = reference.find(':', slash == reference.npos ? 0 : slash);
-    return colon == reference.npos ? reference + ":latest" : reference;
-}
-
 }  // namespace
 
 std::optional<std::string> Images::add(const Node& build, const std::string& name,
@@ -33,7 +26,7 @@ std::optional<std::string> Images::add(const Node& build, const std::string& nam
     Document document{.kind = protocol::Kind::image, .name = name};
     document.places = {{"", build.place}};
     auto spec = read(build, document.places);
-    spec.reference = with_tag(reference);
+    spec.reference = protocol::with_tag(reference);
     if (spec.dockerfile.empty()) {
         if (findings_.faults.size() == faults && findings_.unsupported.size() == left_out) {
             findings_.fault(build, "its Dockerfile is empty");

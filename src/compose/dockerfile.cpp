@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/text.h"
+
 namespace trailer::compose {
 namespace {
 
@@ -11,13 +13,6 @@ std::vector<std::string> blank_separated(const std::string& text) {
     std::vector<std::string> words;
     for (std::string word; stream >> word;) words.push_back(std::move(word));
     return words;
-}
-
-std::string upper(std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    return text;
 }
 
 bool takes_from_context(const std::vector<std::string>& words) {
@@ -54,12 +49,6 @@ std::string heredoc_end(const std::vector<std::string>& words) {
     return {};
 }
 
-std::string trimmed(const std::string& text) {
-    const auto first = text.find_first_not_of(" \t\r");
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
 char escape_of(std::string_view dockerfile) {
     const auto line = dockerfile.substr(0, dockerfile.find('\n'));
     const bool backtick = line.starts_with('#') && line.find("escape=`") != line.npos;
@@ -78,7 +67,7 @@ std::vector<ContextUse> uses_of_context(std::string_view dockerfile) {
     int begin = 0;
     for (std::string raw; std::getline(stream, raw);) {
         ++number;
-        auto line = trimmed(raw);
+        std::string line(trimmed(raw, " \t\r"));
         if (!until.empty()) {
             if (line == until) until.clear();
             continue;

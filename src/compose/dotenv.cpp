@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace trailer::compose {
 namespace {
@@ -10,9 +11,7 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r";
 
 std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(kBlanks);
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+    return trailer::trimmed(text, kBlanks);
 }
 
 bool is_name(std::string_view name) {

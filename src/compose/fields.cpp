@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "compose/units.h"
 #include "compose/words.h"
 
@@ -20,12 +21,9 @@ auto read_by(const Node& node, Findings& findings, std::string_view expected, Pa
 }
 
 std::optional<bool> parse_bool(std::string_view text) {
-    std::string lower(text);
-    std::ranges::transform(lower, lower.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    });
-    if (lower == "true" || lower == "yes" || lower == "on" || lower == "y") return true;
-    if (lower == "false" || lower == "no" || lower == "off" || lower == "n") return false;
+    const auto word = lower(text);
+    if (word == "true" || word == "yes" || word == "on" || word == "y") return true;
+    if (word == "false" || word == "no" || word == "off" || word == "n") return false;
     return std::nullopt;
 }
 

@@ -2,21 +2,12 @@
 
 #include <filesystem>
 
+#include "base/text.h"
 #include "compose/fields.h"
 #include "compose/units.h"
 
 namespace trailer::compose {
 namespace {
-
-std::vector<std::string> split(std::string_view text, char separator) {
-    std::vector<std::string> parts;
-    for (;;) {
-        const auto end = text.find(separator);
-        parts.emplace_back(text.substr(0, end));
-        if (end == text.npos) return parts;
-        text.remove_prefix(end + 1);
-    }
-}
 
 bool is_path(std::string_view source) {
     return source.starts_with('/') || source.starts_with('.') || source.starts_with('~');
@@ -37,7 +28,7 @@ std::string absolute(const std::string& path, const MountSurroundings& surroundi
 }
 
 // "ro", "z", "cached": behind the second colon.
-void read_option(const std::string& option, PlacedMount& made, Findings& findings) {
+void read_option(std::string_view option, PlacedMount& made, Findings& findings) {
     if (option == "ro") {
         made.mount.read_only = true;
     } else if (option == "rw" || option == "cached" || option == "delegated" ||
@@ -59,17 +50,17 @@ std::optional<PlacedMount> read_short(const Node& node, const MountSurroundings&
     }
     if (parts.size() == 1) {
         made.anonymous = true;
-        made.mount.target = without_slash(parts[0]);
+        made.mount.target = without_slash(std::string(parts[0]));
         return made;
     }
     if (is_path(parts[0])) {
-        made.mount.bind = absolute(parts[0], surroundings);
+        made.mount.bind = absolute(std::string(parts[0]), surroundings);
     } else {
         made.mount.volume = parts[0];
     }
-    made.mount.target = without_slash(parts[1]);
+    made.mount.target = without_slash(std::string(parts[1]));
     if (parts.size() == 3) {
-        for (const auto& option : split(parts[2], ',')) read_option(option, made, findings);
+        for (const auto option : split(parts[2], ',')) read_option(option, made, findings);
     }
     return made;
 }
@@ -166,7 +157,7 @@ std::vector<PlacedMount> read_tmpfs(const Node& node, Findings& findings) {
         made.mount.tmpfs = true;
         made.mount.target = without_slash(text.substr(0, colon));
         if (colon != text.npos) {
-            for (const auto& option : split(text.substr(colon + 1), ',')) {
+            for (const auto option : split(std::string_view(text).substr(colon + 1), ',')) {
                 const auto size =
                     option.starts_with("size=") ? parse_bytes(option.substr(5)) : std::nullopt;
                 if (size) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "compose/dotenv.h"
 #include "compose/fields.h"
 #include "compose/health.h"
@@ -17,20 +18,6 @@ namespace {
 using protocol::DependencyCondition;
 using protocol::PullPolicy;
 using protocol::WorkspaceSpec;
-
-std::string upper(std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    return text;
-}
-
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return text;
-}
 
 class ServiceReader {
   public:

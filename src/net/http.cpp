@@ -75,6 +75,14 @@ std::string percent_decode(std::string_view text) {
     return out;
 }
 
+bool is_same_origin(const Headers& headers) {
+    const auto origin = headers.find("Origin");
+    if (!origin) return true;
+    const auto scheme = origin->find("://");
+    const auto host = scheme == origin->npos ? *origin : origin->substr(scheme + 3);
+    return host == headers.get("Host");
+}
+
 Query Query::parse(std::string_view text) {
     const auto decode = [](std::string_view part) {
         std::string spaced(part);

@@ -31,6 +31,10 @@ class Headers {
     std::vector<std::pair<std::string, std::string>> fields_;
 };
 
+// Whether the page that asks, if it is one, is of the Host it asks: programs send no Origin (RFC
+// 6454, section 7.3).
+bool is_same_origin(const Headers& headers);
+
 // A query's parameters, decoded ('+' is a space, as forms and most libraries write), in their
 // order.
 class Query {

@@ -388,4 +388,11 @@ TEST(Query, DecodesItsParametersInOrder) {
     EXPECT_EQ(percent_decode(percent_encode("a/b c%")), "a/b c%");
 }
 
+TEST(Headers, TellWhetherAPageAsksItsOwnHost) {
+    EXPECT_TRUE(is_same_origin({{"Host", "a:8"}}));
+    EXPECT_TRUE(is_same_origin({{"Host", "a:8"}, {"Origin", "http://a:8"}}));
+    EXPECT_FALSE(is_same_origin({{"Host", "a:8"}, {"Origin", "http://a"}}));
+    EXPECT_FALSE(is_same_origin({{"Host", "a:8"}, {"Origin", "null"}}));
+}
+
 }  // namespace

@@ -237,4 +237,19 @@ TEST(Condition, KeepsSinceWhileTheStatusStays) {
     EXPECT_TRUE(update(condition, Health::failing, "gone"));
 }
 
+TEST(Resources, AReferenceWithoutATagIsLatest) {
+    EXPECT_EQ(with_tag("tools"), "tools:latest");
+    EXPECT_EQ(with_tag("host:5000/tools"), "host:5000/tools:latest");
+    EXPECT_EQ(with_tag("host:5000/tools:1"), "host:5000/tools:1");
+    EXPECT_EQ(with_tag("tools@sha256:ab"), "tools@sha256:ab");
+}
+
+TEST(Validate, SubnetsOverlapWithinTheirFamily) {
+    EXPECT_TRUE(subnets_overlap("10.40.0.0/24", "10.40.0.128/25"));
+    EXPECT_TRUE(subnets_overlap("fd00:1::/64", "fd00::/16"));
+    EXPECT_FALSE(subnets_overlap("10.40.0.0/24", "10.41.0.0/24"));
+    EXPECT_FALSE(subnets_overlap("10.40.0.0/24", "fd00::/16"));
+    EXPECT_FALSE(subnets_overlap("", "10.40.0.0/24"));
+}
+
 }  // namespace

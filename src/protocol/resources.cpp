@@ -1,7 +1,8 @@
 #include "protocol/resources.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "base/text.h"
 
 namespace trailer::protocol {
 namespace {
@@ -44,15 +45,20 @@ std::optional<Kind> kind_from_title(std::string_view title) {
 }
 
 std::optional<Kind> kind_from_plural(std::string_view plural) {
-    std::string lower(plural);
-    std::ranges::transform(lower, lower.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto word = lower(plural);
     for (const auto& names : kNames) {
-        if (lower == names.plural || lower == names.noun || lower == names.abbreviation) {
+        if (word == names.plural || word == names.noun || word == names.abbreviation) {
             return names.kind;
         }
     }
     return std::nullopt;
+}
+
+std::string with_tag(const std::string& reference) {
+    const auto slash = reference.rfind('/');
+    const auto name = slash == reference.npos ? 0 : slash + 1;
+    const bool tagged = reference.find_first_of(":@", name) != reference.npos;
+    return tagged ? reference : reference + ":latest";
 }
 
 json::value write_json(const Kind& kind) {

@@ -35,6 +35,9 @@ std::optional<Kind> kind_from_plural(std::string_view plural);
 json::value write_json(const Kind& kind);
 void read_json(wire::Reader& reader, Kind& kind);
 
+// An image's reference as the engine tells it: "tools" is tools:latest there.
+std::string with_tag(const std::string& reference);
+
 // One enum for all kinds; `states_of` tells which a kind may be in.
 enum class State {
     pending,        // network, volume: not made yet

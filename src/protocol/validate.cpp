@@ -507,6 +507,11 @@ json::object check_as(const json::object& spec, std::vector<FieldError>& errors)
     return faults.empty() ? wire::to_json(typed).as_object() : spec;
 }
 
+template <typename Network>
+bool overlapping(const Network& a, const Network& b) {
+    return a.canonical() == b.canonical() || a.is_subnet_of(b) || b.is_subnet_of(a);
+}
+
 }  // namespace
 
 void check_name(std::string_view name, std::string_view pointer, std::vector<FieldError>& errors) {
@@ -542,6 +547,19 @@ json::object check_spec(Kind kind, const json::object& spec, std::vector<FieldEr
             return check_as<ImageSpec>(spec, errors);
     }
     return spec;
+}
+
+bool subnets_overlap(const std::string& a, const std::string& b) {
+    boost::system::error_code bad_a;
+    boost::system::error_code bad_b;
+    if (a.find(':') == a.npos) {
+        const auto one = ip::make_network_v4(a, bad_a);
+        const auto other = ip::make_network_v4(b, bad_b);
+        return !bad_a && !bad_b && overlapping(one, other);
+    }
+    const auto one = ip::make_network_v6(a, bad_a);
+    const auto other = ip::make_network_v6(b, bad_b);
+    return !bad_a && !bad_b && overlapping(one, other);
 }
 
 }  // namespace trailer::protocol

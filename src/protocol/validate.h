@@ -20,4 +20,8 @@ void check_name(std::string_view name, std::string_view pointer, std::vector<Fie
 // Returns the spec in its canonical form: every member, defaults written out.
 json::object check_spec(Kind kind, const json::object& spec, std::vector<FieldError>& errors);
 
+// "10.40.0.0/24" and "10.40.0.128/25" do. False too where one is no subnet, or they are of two
+// families.
+bool subnets_overlap(const std::string& a, const std::string& b);
+
 }  // namespace trailer::protocol

@@ -169,11 +169,6 @@ std::uint64_t hash_of(const std::string& text) {
     return hash;
 }
 
-std::string label_of(const runtime::Labels& labels, const char* name) {
-    const auto found = labels.find(name);
-    return found == labels.end() ? "" : found->second;
-}
-
 bool is_automatic(const WantedNetwork& wanted) {
     const auto& spec = wanted.spec;
     return spec.driver == "bridge" && !wanted.deleting && wanted.fault.empty() &&
@@ -189,7 +184,7 @@ std::vector<const WantedNetwork*> to_choose(const WantedState& wanted, const Obs
     if (list.empty()) return list;
     std::set<std::string> there;
     for (const auto& [id, each] : observed.networks)
-        there.insert(label_of(each.labels, label::kId));
+        there.insert(runtime::label_of(each.labels, label::kId));
     std::erase_if(list, [&](const auto* each) { return there.contains(each->key.id); });
     std::ranges::sort(list, {}, [](const auto* each) -> const auto& { return each->key.id; });
     return list;

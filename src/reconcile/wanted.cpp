@@ -113,18 +113,10 @@ WantedVolume volume_of(const protocol::DesiredVolume& desired, const std::string
     return wanted;
 }
 
-// As the engine tells it: "tools" is tools:latest there.
-std::string with_tag(const std::string& reference) {
-    const auto slash = reference.rfind('/');
-    const auto name = slash == reference.npos ? 0 : slash + 1;
-    const bool tagged = reference.find_first_of(":@", name) != reference.npos;
-    return tagged ? reference : reference + ":latest";
-}
-
 WantedImage image_of(const protocol::DesiredImage& desired, const std::string& host_id) {
     auto wanted = wanted_of<WantedImage>(Kind::image, desired);
     const auto& spec = desired.spec;
-    wanted.reference = with_tag(spec.reference);
+    wanted.reference = protocol::with_tag(spec.reference);
     wanted.built = !spec.dockerfile.empty();
     wanted.pulled = desired.pulled;
     wanted.force_pull = spec.pull || desired.rebuilds > 0;

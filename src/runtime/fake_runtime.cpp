@@ -1,13 +1,12 @@
 #include "runtime/fake_runtime.h"
 
 #include <algorithm>
-#include <boost/asio/ip/network_v4.hpp>
-#include <boost/asio/ip/network_v6.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <filesystem>
 
 #include "base/time.h"
+#include "protocol/validate.h"
 
 namespace trailer::runtime {
 namespace {
@@ -22,18 +21,6 @@ bool has_registry(std::string_view reference) {
     const auto slash = reference.find('/');
     return slash != reference.npos &&
            reference.substr(0, slash).find_first_of(".:") != std::string_view::npos;
-}
-
-template <typename Network>
-bool overlap(const Network& a, const Network& b) {
-    return a.canonical() == b.canonical() || a.is_subnet_of(b) || b.is_subnet_of(a);
-}
-
-bool overlap(const std::string& a, const std::string& b) {
-    namespace ip = asio::ip;
-    if (a.empty() || b.empty()) return false;
-    if (a.find(':') != a.npos) return overlap(ip::make_network_v6(a), ip::make_network_v6(b));
-    return overlap(ip::make_network_v4(a), ip::make_network_v4(b));
 }
 
 }  // namespace
@@ -545,7 +532,8 @@ Task<std::string> FakeRuntime::create_network(NetworkSpec spec) {
         throw Error(ErrorKind::conflict, "network with name {} already exists", spec.name);
     }
     for (const auto& [id, each] : networks_) {
-        if (overlap(each.subnet, spec.subnet) || overlap(each.subnet6, spec.subnet6)) {
+        if (protocol::subnets_overlap(each.subnet, spec.subnet) ||
+            protocol::subnets_overlap(each.subnet6, spec.subnet6)) {
             throw Error(ErrorKind::conflict, "Pool overlaps with other one on this address space");
         }
     }

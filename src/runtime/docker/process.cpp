@@ -11,10 +11,6 @@
 namespace trailer::runtime::docker {
 namespace {
 
-std::string short_id(const std::string& id) {
-    return id.substr(0, 12);
-}
-
 const json::value* member(const json::value& value, std::string_view name) {
     const auto* object = value.if_object();
     return object != nullptr ? object->if_contains(name) : nullptr;

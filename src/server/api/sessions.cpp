@@ -1,6 +1,7 @@
 // Logs, exec, attach and raw ports: a person's WebSocket joined to one of the host's agent.
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "net/http.h"
 #include "server/api/routes.h"
 #include "server/hub/relay.h"
@@ -20,28 +21,18 @@ constexpr std::int64_t kMostLines = 1'000'000'000;
 constexpr std::size_t kMostCommand = 1'000;  // words
 
 bool offers(const net::Request& request, std::string_view protocol) {
-    std::string_view rest = request.headers.get("Sec-WebSocket-Protocol");
-    while (!rest.empty()) {
-        auto one = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
-        while (one.starts_with(' ')) one.remove_prefix(1);
-        while (one.ends_with(' ')) one.remove_suffix(1);
-        if (one == protocol) return true;
-    }
-    return false;
+    const auto offered = split(request.headers.get("Sec-WebSocket-Protocol"), ',');
+    return std::ranges::any_of(offered,
+                               [&](auto each) { return trimmed(each, " \t") == protocol; });
 }
 
 // A page of another origin may open a WebSocket here, and the browser sends our cookie with it
 // (RFC 6455, section 10.2). Programs send no Origin.
 void check_origin(const Call& call) {
     const auto& headers = call.exchange.request().headers;
-    const auto origin = headers.find("Origin");
-    if (!origin) return;
-    const auto scheme = origin->find("://");
-    const auto host = scheme == origin->npos ? *origin : origin->substr(scheme + 3);
-    if (host != headers.get("Host")) {
-        throw Error(ErrorKind::forbidden, "a page of {} may not open sessions here", *origin);
-    }
+    if (net::is_same_origin(headers)) return;
+    throw Error(ErrorKind::forbidden, "a page of {} may not open sessions here",
+                headers.get("Origin"));
 }
 
 protocol::TerminalSize size_of(const net::Query& query) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace trailer::server::proxy {
 namespace {
@@ -39,18 +40,9 @@ constexpr std::array<std::string_view, 8> kOfTheOrigin{"clear-site-data",
 
 constexpr std::array<std::string_view, 3> kOurCookies{"trailer_session", "trailer_csrf", kCookie};
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (auto& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    return out;
-}
-
+// Without optional white space (RFC 9110, section 5.6.3).
 std::string_view trim(std::string_view text) {
-    const auto begin = text.find_first_not_of(" \t");
-    if (begin == text.npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+    return trimmed(text, " \t");
 }
 
 template <typename All>
@@ -58,22 +50,12 @@ bool contains(const All& all, std::string_view name) {
     return std::ranges::find(all, name) != std::ranges::end(all);
 }
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (;;) {
-        const auto end = text.find(separator);
-        parts.push_back(trim(text.substr(0, end)));
-        if (end == text.npos) return parts;
-        text.remove_prefix(end + 1);
-    }
-}
-
 // The fields that Connection names, in lower case.
 Names named_by_connection(const net::Headers& headers) {
     Names names;
     for (const auto& [name, value] : headers) {
         if (lower(name) != "connection") continue;
-        for (const auto each : split(value, ',')) names.push_back(lower(each));
+        for (const auto each : split(value, ',')) names.push_back(lower(trim(each)));
     }
     return names;
 }
@@ -87,7 +69,8 @@ bool is_hop_by_hop(const std::string& name, const Names& named) {
 // The Cookie field without ours; "" when nothing is left.
 std::string without_ours(std::string_view cookies) {
     std::string left;
-    for (const auto pair : split(cookies, ';')) {
+    for (const auto untrimmed : split(cookies, ';')) {
+        const auto pair = trim(untrimmed);
         if (pair.empty() || contains(kOurCookies, trim(pair.substr(0, pair.find('='))))) continue;
         if (!left.empty()) left += "; ";
         left += pair;
@@ -174,7 +157,8 @@ std::string location(const std::string& value, std::string_view host, const Plac
 // "" for a cookie that takes one of our names.
 std::string set_cookie(std::string_view value, const Place& place) {
     std::string out;
-    for (const auto part : split(value, ';')) {
+    for (const auto untrimmed : split(value, ';')) {
+        const auto part = trim(untrimmed);
         const auto name = lower(trim(part.substr(0, part.find('='))));
         if (out.empty()) {
             if (contains(kOurCookies, name)) return "";
@@ -268,7 +252,8 @@ net::Response for_client(const net::Response& answer, const net::Request& reques
 std::string cookie_of(const net::Headers& headers, std::string_view name) {
     for (const auto& [field, value] : headers) {
         if (lower(field) != "cookie") continue;
-        for (const auto pair : split(value, ';')) {
+        for (const auto untrimmed : split(value, ';')) {
+            const auto pair = trim(untrimmed);
             const auto equals = pair.find('=');
             if (equals != pair.npos && pair.substr(0, equals) == name) {
                 return std::string(pair.substr(equals + 1));

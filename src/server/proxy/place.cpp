@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace trailer::server::proxy {
 namespace {
@@ -24,14 +25,6 @@ std::uint16_t port_of(std::string_view text) {
         throw InvalidInput("", fmt::format("expected a port, 1 to 65535, got {}", text));
     }
     return *port;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (auto& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    return out;
 }
 
 // What stands before ".DOMAIN" in the Host.

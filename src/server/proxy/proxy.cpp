@@ -50,13 +50,11 @@ bool is_navigation(const net::Request& request) {
 
 // A browser sends the cookie whoever made the page that asks.
 void check_origin(const net::Request& request, const Place& place) {
-    const auto origin = request.headers.find("Origin");
-    if (!origin || (is_safe(request.method) && !wants_websocket(request.headers))) return;
-    if (*origin == "null" && !place.own_origin) return;  // our sandbox makes it so
-    const auto scheme = origin->find("://");
-    const auto host = scheme == origin->npos ? *origin : origin->substr(scheme + 3);
-    if (host == request.headers.get("Host")) return;
-    throw Error(ErrorKind::forbidden, "a page of {} may not act on this workspace", *origin);
+    if (net::is_same_origin(request.headers)) return;
+    if (is_safe(request.method) && !wants_websocket(request.headers)) return;
+    const auto origin = request.headers.get("Origin");
+    if (origin == "null" && !place.own_origin) return;  // our sandbox makes it so
+    throw Error(ErrorKind::forbidden, "a page of {} may not act on this workspace", origin);
 }
 
 // The target without the ticket.

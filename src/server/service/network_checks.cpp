@@ -4,6 +4,7 @@
 #include <boost/asio/ip/network_v4.hpp>
 #include <boost/asio/ip/network_v6.hpp>
 
+#include "protocol/validate.h"
 #include "server/service/checks.h"
 #include "wire/json.h"
 
@@ -12,25 +13,6 @@ namespace {
 
 namespace ip = boost::asio::ip;
 using protocol::NetworkDriver;
-
-template <typename Network>
-bool overlapping(const Network& a, const Network& b) {
-    return a.canonical() == b.canonical() || a.is_subnet_of(b) || b.is_subnet_of(a);
-}
-
-// False too where one is none, or they are of two families.
-bool overlap(const std::string& a, const std::string& b) {
-    boost::system::error_code bad_a;
-    boost::system::error_code bad_b;
-    if (a.find(':') == a.npos) {
-        const auto one = ip::make_network_v4(a, bad_a);
-        const auto other = ip::make_network_v4(b, bad_b);
-        return !bad_a && !bad_b && overlapping(one, other);
-    }
-    const auto one = ip::make_network_v6(a, bad_a);
-    const auto other = ip::make_network_v6(b, bad_b);
-    return !bad_a && !bad_b && overlapping(one, other);
-}
 
 // However they are written: fd00::9 and FD00:0::9 are one.
 bool same_address(const std::string& a, const std::string& b) {
@@ -51,7 +33,7 @@ std::string address_fault(const std::string& address, const std::string& subnet,
         return fmt::format("network {} has no {} of its own: a fixed address needs one", network,
                            v6 ? "`ipv6_subnet`" : "subnet");
     }
-    if (!overlap(address + (v6 ? "/128" : "/32"), subnet)) {
+    if (!protocol::subnets_overlap(address + (v6 ? "/128" : "/32"), subnet)) {
         return fmt::format("is not inside the subnet {} of network {}", subnet, network);
     }
     if (same_address(address, gateway)) {
@@ -120,7 +102,7 @@ void HostPlan::check_subnets(const std::string& id, const Network& network,
     const auto check = [&](const char* member, const std::string& subnet, const Network& other,
                            const std::string& named, const std::string& seen) {
         const auto& theirs = named.empty() ? seen : named;
-        if (subnet.empty() || !overlap(subnet, theirs)) return;
+        if (subnet.empty() || !protocol::subnets_overlap(subnet, theirs)) return;
         faults.push_back({fmt::format("{}/spec/{}", prefix, member),
                           fmt::format("overlaps {} of network {}", theirs, other.name)});
     };
@@ -140,7 +122,7 @@ void HostPlan::check_interfaces(const Network& network, const std::string& prefi
             for (const auto& [member, subnet] :
                  {std::pair("subnet", &network.spec.subnet),
                   std::pair("ipv6_subnet", &network.spec.ipv6_subnet)}) {
-                if (subnet->empty() || !overlap(*subnet, address)) continue;
+                if (subnet->empty() || !protocol::subnets_overlap(*subnet, address)) continue;
                 faults.push_back({fmt::format("{}/spec/{}", prefix, member),
                                   fmt::format("overlaps {}, which interface {} of host {} has",
                                               address, each.name, host_.name)});
