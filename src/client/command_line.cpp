@@ -306,6 +306,73 @@ void add_session(CLI::App& app, Chosen& chosen) {
         });
 }
 
+void add_access(CLI::App& app, Chosen& chosen) {
+    add_verb<UserFlags>(
+        app, chosen, "user", "List, add, change and remove users", user,
+        [](CLI::App& command, UserFlags& flags) {
+            command.add_option("ACTION", flags.action, "list, add, set or remove")->required();
+            command.add_option("NAME", flags.name, "The user's name");
+            command.add_option("--role", flags.role, "admin or user")->type_name("ROLE");
+            command
+                .add_option("--password-file", flags.password_file,
+                            "A file with the password, - for standard input")
+                ->type_name("FILE");
+            add_format(command, flags.format, "table|json|yaml");
+            add_connection(command, flags.connection);
+        });
+    add_verb<GrantFlags>(
+        app, chosen, "grant", "Let a user see, change or manage a resource, or use a host", grant,
+        [](CLI::App& command, GrantFlags& flags) {
+            command.add_option("USER", flags.user, "Who")->required();
+            command
+                .add_option("ROLE", flags.role,
+                            "viewer, editor or manager; of a host, permissions: view, "
+                            "create_workspaces, create_images, create_networks, bind_mounts, "
+                            "volume_mounts, with commas between")
+                ->required();
+            command
+                .add_option("SUBJECT", flags.subject, "KIND/NAME: workspace/dev, host/gpu-box-1")
+                ->required();
+            add_connection(command, flags.connection);
+        });
+    add_verb<GrantFlags>(app, chosen, "revoke", "Take back what a user was granted", revoke,
+                         [](CLI::App& command, GrantFlags& flags) {
+                             command.add_option("USER", flags.user, "Who")->required();
+                             command.add_option("SUBJECT", flags.subject, "KIND/NAME")->required();
+                             add_connection(command, flags.connection);
+                         });
+    add_verb<GrantsFlags>(
+        app, chosen, "grants", "Show who was granted something, or what a user was granted", grants,
+        [](CLI::App& command, GrantsFlags& flags) {
+            command.add_option("SUBJECT", flags.subject, "KIND/NAME, or user/NAME")->required();
+            add_format(command, flags.format, "table|json|yaml");
+            add_connection(command, flags.connection);
+        });
+    add_verb<AuditFlags>(
+        app, chosen, "audit", "Show who opened which sessions, the newest first", audit,
+        [](CLI::App& command, AuditFlags& flags) {
+            command.add_option("--user", flags.user, "Only this user's")->type_name("NAME");
+            command.add_option("--workspace", flags.workspace, "Only on this workspace")
+                ->type_name("NAME");
+            command.add_option("--host", flags.host, "Only on this host")->type_name("NAME");
+            command
+                .add_option("--kind", flags.kind,
+                            "Only these: logs, exec, attach, port, host_logs or proxy")
+                ->type_name("KIND");
+            command
+                .add_option("--since", flags.since,
+                            "Begun since then: a time, or 10m for ten "
+                            "minutes ago")
+                ->type_name("TIME");
+            command.add_option("--until", flags.until, "Begun before then")->type_name("TIME");
+            command.add_option("-n,--limit", flags.limit, "At most so many; default: 50")
+                ->type_name("COUNT")
+                ->check(CLI::Range(1, 1000).description(""));
+            add_format(command, flags.format, "table|json|yaml");
+            add_connection(command, flags.connection);
+        });
+}
+
 Arguments arguments_of(const std::string& verb) {
     if (verb == "get" || verb == "describe" || verb == "delete") return Arguments::kind_and_names;
     constexpr std::array on_workspaces{"start", "stop",      "restart",      "exec",      "attach",
@@ -463,6 +530,7 @@ int run_command_line(int argc, const char* const* argv,
     add_streams(app, chosen);
     add_ports(app, chosen);
     add_session(app, chosen);
+    add_access(app, chosen);
     add_help(app, chosen);
     for (auto* command : app.get_subcommands([](CLI::App*) { return true; })) {
         command->group("Commands");

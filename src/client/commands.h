@@ -158,6 +158,45 @@ struct SshConfigFlags {
 };
 int ssh_config(const SshConfigFlags& flags);
 
+struct UserFlags {
+    ConnectionFlags connection;
+    std::string action;  // "list", "add", "set", "remove"
+    std::string name;
+    std::string role;
+    std::string password_file;
+    Format format = Format::table;
+};
+int user(const UserFlags& flags);
+
+struct GrantFlags {
+    ConnectionFlags connection;
+    std::string user;
+    std::string role;     // of a host: permissions, with commas between
+    std::string subject;  // "workspace/dev", "host/one"
+};
+int grant(const GrantFlags& flags);
+int revoke(const GrantFlags& flags);
+
+struct GrantsFlags {
+    ConnectionFlags connection;
+    std::string subject;  // "user/eve" too
+    Format format = Format::table;
+};
+int grants(const GrantsFlags& flags);
+
+struct AuditFlags {
+    ConnectionFlags connection;
+    std::string user;
+    std::string workspace;
+    std::string host;
+    std::string kind;
+    std::string since;  // a time, or how long ago: "10m"
+    std::string until;
+    int limit = 50;
+    Format format = Format::table;
+};
+int audit(const AuditFlags& flags);
+
 struct DoctorFlags {
     ConnectionFlags connection;
     std::string config_file;

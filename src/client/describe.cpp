@@ -105,6 +105,7 @@ std::string describe_resource(const ResourceView& view, const Palette& palette, 
     if (view.running) page.field("Wanted", *view.running ? "running" : "stopped");
     page.field("Host", view.host);
     page.field("Group", view.group);
+    page.field("Owner", view.owner);
     page.field("ID", view.id);
     page.field("Revision", std::to_string(view.revision));
     page.moment("Created", view.created);

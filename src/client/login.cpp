@@ -1,43 +1,15 @@
 // `trailer login` and `trailer logout`.
 #include <boost/json.hpp>
-#include <iostream>
 
-#include "base/file.h"
 #include "client/api.h"
 #include "client/commands.h"
 #include "client/failure.h"
+#include "client/password.h"
 #include "client/terminal.h"
 #include "protocol/api.h"
 #include "wire/json.h"
 
 namespace trailer::client {
-namespace {
-
-// The first line: editors and `echo` end a file with one.
-std::string first_line(std::string text) {
-    text.erase(std::min(text.find_first_of("\r\n"), text.size()));
-    return text;
-}
-
-std::string password_of(const LoginFlags& flags, const std::string& username,
-                        const std::string& server) {
-    std::string password;
-    if (!flags.password_file.empty() && flags.password_file != "-") {
-        password = first_line(read_file(flags.password_file));
-    } else if (flags.password_file.empty() && can_ask()) {
-        password = ask_hidden(fmt::format("Password of {} at {}: ", username, server));
-    } else {
-        std::getline(std::cin, password);
-        password = first_line(std::move(password));
-    }
-    if (password.empty()) {
-        throw CommandFailure("the password is empty",
-                             "give it on the terminal, on standard input, or by --password-file");
-    }
-    return password;
-}
-
-}  // namespace
 
 int login(const LoginFlags& flags) {
     const auto file = credentials_file();
@@ -47,7 +19,8 @@ int login(const LoginFlags& flags) {
     if (username.empty() && can_ask()) username = ask_line("Username: ");
     if (username.empty()) throw UsageError("--username is required");
 
-    const protocol::LoginRequest request{username, password_of(flags, username, target.server)};
+    const auto question = fmt::format("Password of {} at {}: ", username, target.server);
+    const protocol::LoginRequest request{username, read_password(flags.password_file, question)};
     Api api(target);
     protocol::LoginAnswer answer;
     try {

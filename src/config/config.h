@@ -39,6 +39,7 @@ struct Config {
     std::filesystem::path data_directory = "trailer_data";
     std::filesystem::path log_directory;  // default: XDG state dir, trailer.dev
     std::string workspace_domain;         // empty: no subdomains
+    std::int64_t audit_retention_days = 90;
     std::int64_t log_max_size = 10'485'760;
     std::string runtime = "docker";
     std::string docker_host = "unix:///var/run/docker.sock";

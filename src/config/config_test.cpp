@@ -71,6 +71,7 @@ TEST_F(ConfigTest, TheTableIsTheProductsFlagTable) {
               "delete-build-context-after-build B true\n"
               "data-directory d trailer_data\n"
               "workspace-domain - none\n"
+              "audit-retention-days - 90\n"
               "log-directory - $XDG_STATE_HOME/trailer.dev\n"
               "log-max-size - 10485760\n"
               "runtime - docker\n"
@@ -106,6 +107,7 @@ TEST_F(ConfigTest, PoolsForNetworksAreCheckedAndTheirFaultsNamed) {
                     testing::AllOf(HasSubstr("network_pools"), HasSubstr(bad)))
             << bad;
     }
+    EXPECT_THAT(refusal(write("audit_retention_days: 0\n"), {}), HasSubstr("from 1 to 3650"));
     EXPECT_THAT(refusal(write("network_pool_prefix: 30\n"), {}), HasSubstr("from 16 to 29"));
     EXPECT_THAT(refusal(write("network_pool_prefix: small\n"), {}), HasSubstr("a whole number"));
 }

@@ -30,6 +30,8 @@ const std::array kSettings{
         "workspace-domain", 0, kFlag, kServer, "DOMAIN", "none",
         "Show workspaces at PORT--NAME.DOMAIN, each an origin of its own; *.DOMAIN must lead here",
         &Config::workspace_domain},
+    Setting{"audit-retention-days", 0, kFlag, kServer, "DAYS", "90",
+            "How long the audit log remembers a session", &Config::audit_retention_days},
     Setting{"log-directory", 0, kFlag, kBoth, "DIR", "$XDG_STATE_HOME/trailer.dev",
             "Where log files are written", &Config::log_directory},
     Setting{"log-max-size", 0, kFlag, kBoth, "BYTES", "10485760",

@@ -13,6 +13,7 @@ namespace {
 using Fault = std::optional<std::string>;
 
 // Two log files and their bookkeeping need some room.
+constexpr std::int64_t kMostRetentionDays = 3650;
 constexpr std::int64_t kLeastLogSize = 65'536;
 
 // Of the pools for networks: prefix lengths.
@@ -199,6 +200,10 @@ std::optional<std::string> fault_of(const Setting& setting, const Config& config
     if (flag == "server-url") return server_url_fault(config.server_url);
     if (flag == "deployment-name") return name_fault(config.deployment_name);
     if (flag == "workspace-domain") return domain_fault(config.workspace_domain);
+    if (flag == "audit-retention-days" &&
+        (config.audit_retention_days < 1 || config.audit_retention_days > kMostRetentionDays)) {
+        return fmt::format("must be from 1 to {}", kMostRetentionDays);
+    }
     if (flag == "docker-host") return docker_host_fault(config.docker_host);
     if (flag == "runtime" && config.runtime != "docker") {
         return fmt::format("`{}` is no runtime of this version; expected docker", config.runtime);

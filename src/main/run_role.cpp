@@ -24,7 +24,8 @@ server::ServerConfig server_config(const Setup& setup, std::string auto_approve_
             .data_directory = setup.config.data_directory,
             .auto_approve_public_key = std::move(auto_approve_public_key),
             .version = std::string(client::version()),
-            .workspace_domain = setup.config.workspace_domain};
+            .workspace_domain = setup.config.workspace_domain,
+            .audit_retention = std::chrono::days(setup.config.audit_retention_days)};
 }
 
 // To standard output, and not to the log: the password is for the person who started this.

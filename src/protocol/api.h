@@ -42,8 +42,9 @@ struct UserView {
     std::string id;
     std::string username;
     Role role = Role::user;
+    Timestamp created{};
 };
-BOOST_DESCRIBE_STRUCT(UserView, (), (id, username, role))
+BOOST_DESCRIBE_STRUCT(UserView, (), (id, username, role, created))
 
 struct LoginAnswer {
     std::string token;
@@ -124,6 +125,7 @@ struct ResourceView {
     std::string host;  // its name
     std::string host_id;
     std::string group;  // empty: none
+    std::string owner;  // the username of who made it; empty when that user is no more
     std::optional<bool> running;
     json::object spec;
     State status = State::pending;
@@ -134,7 +136,7 @@ struct ResourceView {
     Timestamp updated{};
 };
 BOOST_DESCRIBE_STRUCT(ResourceView, (),
-                      (kind, id, name, host, host_id, group, running, spec, status, messages,
+                      (kind, id, name, host, host_id, group, owner, running, spec, status, messages,
                        observed, revision, created, updated))
 
 // A document of `trailer apply -f`, an element of POST /api/apply, and the body of POST

@@ -30,8 +30,11 @@ class Server::Impl {
           hosts_(core_),
           resources_(core_),
           agents_(core_, config.auto_approve_public_key),
-          proxy_(core_, auth_, resources_, {.domain = config.workspace_domain}),
-          services_{core_, auth_, hosts_, resources_, agents_, proxy_, config.version},
+          users_(core_),
+          audit_(core_, config.audit_retention),
+          proxy_(core_, auth_, resources_, audit_, {.domain = config.workspace_domain}),
+          services_{core_,  auth_,  hosts_, resources_,    agents_,
+                    users_, audit_, proxy_, config.version},
           router_(api::make_router(services_)),
           http_(executor, config.http, [this](net::Exchange& exchange) {
               return api::dispatch(router_, services_, exchange);
@@ -45,7 +48,17 @@ class Server::Impl {
         aio::TaskGroup tasks(executor_);
         tasks.spawn(http_.serve());
         tasks.spawn(hosts_.watch_heartbeats());
-        co_await tasks.join();
+        tasks.spawn(audit_.keep());
+        std::exception_ptr end;
+        try {
+            co_await tasks.join();
+        } catch (...) {
+            end = std::current_exception();
+        }
+        // Every session has ended by now: the log's last word.
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await audit_.flush();
+        if (end) std::rethrow_exception(end);
     }
 
   private:
@@ -64,6 +77,8 @@ class Server::Impl {
     HostService hosts_;
     ResourceService resources_;
     AgentService agents_;
+    UserService users_;
+    AuditLog audit_;
     proxy::Proxy proxy_;
     api::Services services_;
     api::Router router_;

@@ -17,6 +17,7 @@ struct ServerConfig {
     std::string auto_approve_public_key;  // of the agent in the same process; may be empty
     std::string version;
     std::string workspace_domain;  // may be empty
+    std::chrono::milliseconds audit_retention = std::chrono::days(90);
 };
 
 class Server {

@@ -41,9 +41,12 @@ class Binder {
         return *this;
     }
     Binder& operator<<(Timestamp value) { return *this << to_ms(value); }
-    Binder& operator<<(const std::optional<Timestamp>& value) {
+    Binder& operator<<(int value) { return *this << std::int64_t{value}; }
+    Binder& operator<<(std::uint16_t value) { return *this << std::int64_t{value}; }
+    template <typename T>
+    Binder& operator<<(const std::optional<T>& value) {
         if (value) return *this << *value;
-        statement_.bind(++index_);
+        statement_.bind(++index_);  // NULL
         return *this;
     }
 
@@ -76,6 +79,7 @@ class SqliteStore : public Store {
             "PRAGMA cache_size = -2000;");
         migrate(file);
         prepare();
+        database_.exec("UPDATE audit SET ended = written WHERE ended IS NULL");
     }
 
     Snapshot load() override {
@@ -84,6 +88,7 @@ class SqliteStore : public Store {
         while (meta.executeStep()) snapshot.meta[meta.getColumn(0)] = meta.getColumn(1).getString();
         load_users(snapshot);
         load_tokens(snapshot);
+        load_grants(snapshot);
         load_hosts(snapshot);
         load_resources(snapshot);
         return snapshot;
@@ -93,6 +98,7 @@ class SqliteStore : public Store {
         try {
             SQLite::Transaction transaction(database_);
             for (const auto& user : changes.put_users) put(user);
+            for (const auto& id : changes.remove_users) run("DELETE FROM users WHERE id = ?", id);
             for (const auto& token : changes.put_tokens) put(token);
             for (const auto& id : changes.remove_tokens) run("DELETE FROM tokens WHERE id = ?", id);
             for (const auto& id : changes.remove_resources)
@@ -100,6 +106,10 @@ class SqliteStore : public Store {
             for (const auto& id : changes.remove_hosts) run("DELETE FROM hosts WHERE id = ?", id);
             for (const auto& host : changes.put_hosts) put(host);
             for (const auto& resource : changes.put_resources) put(resource);
+            for (const auto& [user, subject] : changes.remove_grants) {
+                run("DELETE FROM grants WHERE user_id = ? AND subject_id = ?", user, subject);
+            }
+            for (const auto& grant : changes.put_grants) put(grant);
             for (const auto& [key, value] : changes.put_meta) {
                 auto& statement = *put_meta_;
                 statement.reset();
@@ -120,7 +130,124 @@ class SqliteStore : public Store {
         }
     }
 
+    void put_audit(const std::vector<AuditRecord>& records) override {
+        try {
+            SQLite::Transaction transaction(database_);
+            for (const auto& each : records) put(each);
+            transaction.commit();
+        } catch (const SQLite::Exception& e) {
+            throw Error(ErrorKind::unavailable, "writing the audit log: {}", e.what());
+        }
+    }
+
+    std::vector<protocol::AuditEntry> audit(const AuditQuery& query) override {
+        // Ids grow with time (UUIDv7), so the index that narrows also sorts.
+        std::string sql = fmt::format("SELECT {} FROM audit WHERE 1", kAuditColumns);
+        if (!query.user_id.empty()) sql += " AND user_id = :user";
+        if (!query.workspace_id.empty()) sql += " AND workspace_id = :workspace";
+        if (!query.host_id.empty()) sql += " AND host_id = :host";
+        if (query.kind) sql += " AND kind = :kind";
+        if (query.from) sql += " AND began >= :from";
+        if (query.to) sql += " AND began < :to";
+        if (!query.before.empty()) sql += " AND id < :before";
+        SQLite::Statement row(database_, sql + " ORDER BY id DESC LIMIT :limit");
+        if (!query.user_id.empty()) row.bind(":user", query.user_id);
+        if (!query.workspace_id.empty()) row.bind(":workspace", query.workspace_id);
+        if (!query.host_id.empty()) row.bind(":host", query.host_id);
+        if (query.kind) row.bind(":kind", wire::to_text(*query.kind));
+        if (query.from) row.bind(":from", to_ms(*query.from));
+        if (query.to) row.bind(":to", to_ms(*query.to));
+        if (!query.before.empty()) row.bind(":before", query.before);
+        row.bind(":limit", query.limit);
+        std::vector<protocol::AuditEntry> entries;
+        while (row.executeStep()) entries.push_back(audit_in(row).entry);
+        return entries;
+    }
+
+    std::optional<AuditRecord> audit_of_session(const std::string& session) override {
+        SQLite::Statement row(
+            database_,
+            fmt::format("SELECT {} FROM audit WHERE session = ? AND session <> ''", kAuditColumns));
+        row.bind(1, session);
+        if (!row.executeStep()) return std::nullopt;
+        return audit_in(row);
+    }
+
+    void prune_audit(Timestamp oldest) override {
+        SQLite::Statement statement(database_, "DELETE FROM audit WHERE began < ?");
+        statement.bind(1, to_ms(oldest));
+        statement.exec();
+    }
+
   private:
+    static constexpr std::string_view kAuditColumns =
+        "id, kind, user, user_id, workspace, workspace_id, host, host_id, address, program, port, "
+        "began, ended, bytes_in, bytes_out, connections, exit_code, failure, session";
+
+    static AuditRecord audit_in(SQLite::Statement& row) {
+        AuditRecord record;
+        auto& entry = record.entry;
+        entry.id = row.getColumn(0).getString();
+        entry.kind = wire::from_text<protocol::AuditKind>(row.getColumn(1).getString())
+                         .value_or(protocol::AuditKind::logs);
+        entry.user = row.getColumn(2).getString();
+        entry.user_id = row.getColumn(3).getString();
+        entry.workspace = row.getColumn(4).getString();
+        entry.workspace_id = row.getColumn(5).getString();
+        entry.host = row.getColumn(6).getString();
+        entry.host_id = row.getColumn(7).getString();
+        entry.address = row.getColumn(8).getString();
+        entry.program = row.getColumn(9).getString();
+        if (const auto port = row.getColumn(10); !port.isNull()) {
+            entry.port = static_cast<std::uint16_t>(port.getInt());
+        }
+        entry.began = from_ms(row.getColumn(11).getInt64());
+        entry.ended = optional_time(row.getColumn(12));
+        entry.bytes_in = row.getColumn(13).getInt64();
+        entry.bytes_out = row.getColumn(14).getInt64();
+        entry.connections = row.getColumn(15).getInt64();
+        if (const auto code = row.getColumn(16); !code.isNull()) entry.exit_code = code.getInt();
+        entry.failure = row.getColumn(17).getString();
+        record.session = row.getColumn(18).getString();
+        return record;
+    }
+
+    void put(const AuditRecord& record) {
+        const auto& [entry, session] = record;
+        put_audit_->reset();
+        Binder(*put_audit_) << entry.id << wire::to_text(entry.kind) << entry.user << entry.user_id
+                            << entry.workspace << entry.workspace_id << entry.host << entry.host_id
+                            << entry.address << entry.program << entry.port << entry.began
+                            << entry.ended << now() << entry.bytes_in << entry.bytes_out
+                            << entry.connections << entry.exit_code << entry.failure << session;
+        put_audit_->exec();
+    }
+
+    void put(const Grant& grant) {
+        put_grant_->reset();
+        Binder(*put_grant_) << grant.user_id << grant.subject_id
+                            << (grant.role ? std::optional(wire::to_text(*grant.role))
+                                           : std::nullopt)
+                            << wire::to_json_text(grant.permissions) << grant.created;
+        put_grant_->exec();
+    }
+
+    void load_grants(Snapshot& snapshot) {
+        SQLite::Statement row(database_,
+                              "SELECT user_id, subject_id, role, permissions, created FROM grants");
+        while (row.executeStep()) {
+            Grant grant{.user_id = row.getColumn(0),
+                        .subject_id = row.getColumn(1),
+                        .permissions = wire::from_json_text<std::vector<protocol::HostPermission>>(
+                            row.getColumn(3).getString()),
+                        .created = from_ms(row.getColumn(4).getInt64())};
+            if (const auto role = row.getColumn(2); !role.isNull()) {
+                grant.role = wire::from_text<protocol::ResourceRole>(role.getString());
+            }
+            snapshot.grants.push_back(std::move(grant));
+        }
+    }
+
     void migrate(const std::string& file) {
         const auto version = database_.execAndGet("PRAGMA user_version").getInt();
         const auto all = migrations();
@@ -158,12 +285,21 @@ class SqliteStore : public Store {
             make(upsert("resources", "id",
                         {"id", "kind", "name", "host_id", "running", "spec", "status", "messages",
                          "observed", "revision", "deleting", "restart_before", "rebuilds",
-                         "created", "updated", "group_name"}));
+                         "created", "updated", "group_name", "owner_id"}));
+        put_audit_ = make(upsert(
+            "audit", "id", {"id",           "kind",        "user",      "user_id", "workspace",
+                            "workspace_id", "host",        "host_id",   "address", "program",
+                            "port",         "began",       "ended",     "written", "bytes_in",
+                            "bytes_out",    "connections", "exit_code", "failure", "session"}));
+        put_grant_ = make(upsert("grants", "user_id, subject_id",
+                                 {"user_id", "subject_id", "role", "permissions", "created"}));
     }
 
-    void run(const char* sql, const std::string& value) {
+    template <typename... Values>
+    void run(const char* sql, const Values&... values) {
         SQLite::Statement statement(database_, sql);
-        statement.bind(1, value);
+        Binder binder(statement);
+        (binder << ... << values);
         statement.exec();
     }
 
@@ -200,7 +336,7 @@ class SqliteStore : public Store {
                << wire::to_text(resource.status) << wire::to_json_text(resource.messages)
                << json::serialize(resource.observed) << resource.revision << resource.deleting
                << resource.restart_before << resource.rebuilds << resource.created
-               << resource.updated << resource.group;
+               << resource.updated << resource.group << resource.owner_id;
         put_resource_->exec();
     }
 
@@ -271,13 +407,14 @@ class SqliteStore : public Store {
         SQLite::Statement row(
             database_,
             "SELECT id, kind, name, host_id, running, spec, status, messages, observed, "
-            "revision, deleting, restart_before, rebuilds, created, updated, group_name "
-            "FROM resources");
+            "revision, deleting, restart_before, rebuilds, created, updated, group_name, "
+            "owner_id FROM resources");
         while (row.executeStep()) {
             Resource resource{.id = row.getColumn(0),
                               .name = row.getColumn(2),
                               .host_id = row.getColumn(3),
                               .group = row.getColumn(15),
+                              .owner_id = row.getColumn(16),
                               .running = row.getColumn(4).getInt() != 0,
                               .spec = wire::parse(row.getColumn(5).getString()).as_object(),
                               .messages = wire::from_json_text<std::vector<protocol::Message>>(
@@ -303,7 +440,8 @@ class SqliteStore : public Store {
     }
 
     SQLite::Database database_;
-    std::unique_ptr<SQLite::Statement> put_meta_, put_user_, put_token_, put_host_, put_resource_;
+    std::unique_ptr<SQLite::Statement> put_meta_, put_user_, put_token_, put_host_, put_resource_,
+        put_audit_, put_grant_;
 };
 
 }  // namespace

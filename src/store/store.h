@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/api.h"
+#include "protocol/access.h"
 
 namespace trailer::store {
 
@@ -40,6 +40,18 @@ struct Token {
     bool operator==(const Token&) const = default;
 };
 
+// What one user may do with one resource, or on one host.
+struct Grant {
+    std::string user_id;
+    std::string subject_id;                             // the resource's or the host's
+    std::optional<protocol::ResourceRole> role;         // of a resource
+    std::vector<protocol::HostPermission> permissions;  // on a host
+    Timestamp created{};
+
+    bool operator==(const Grant&) const = default;
+};
+using GrantKey = std::pair<std::string, std::string>;  // user's id, subject's id
+
 struct Host {
     std::string id;
     std::string name;
@@ -67,9 +79,10 @@ struct Resource {
     std::string id;
     std::string name;
     std::string host_id;
-    std::string group;    // empty: none
-    bool running = true;  // workspaces
-    json::object spec;    // canonical
+    std::string group;     // empty: none
+    std::string owner_id;  // the user who made it
+    bool running = true;   // workspaces
+    json::object spec;     // canonical
     protocol::State status = protocol::State::pending;
     std::vector<protocol::Message> messages;
     json::object observed;
@@ -86,6 +99,7 @@ struct Resource {
 struct Snapshot {
     std::vector<User> users;
     std::vector<Token> tokens;
+    std::vector<Grant> grants;
     std::vector<Host> hosts;
     std::vector<Resource> resources;
     std::map<std::string, std::string> meta;
@@ -96,19 +110,43 @@ struct Snapshot {
 // All or nothing. What is put is inserted or, by its id, replaced.
 struct Changes {
     std::vector<User> put_users;
+    std::vector<std::string> remove_users;  // with their tokens and grants
     std::vector<Token> put_tokens;
     std::vector<std::string> remove_tokens;
+    std::vector<Grant> put_grants;
+    std::vector<GrantKey> remove_grants;
     std::vector<Host> put_hosts;
-    std::vector<std::string> remove_hosts;  // with their resources
+    std::vector<std::string> remove_hosts;  // with their resources; grants go with either
     std::vector<Resource> put_resources;
     std::vector<std::string> remove_resources;
     std::map<std::string, std::string> put_meta;
 
     bool empty() const {
-        return put_users.empty() && put_tokens.empty() && remove_tokens.empty() &&
+        return put_users.empty() && remove_users.empty() && put_tokens.empty() &&
+               remove_tokens.empty() && put_grants.empty() && remove_grants.empty() &&
                put_hosts.empty() && remove_hosts.empty() && put_resources.empty() &&
                remove_resources.empty() && put_meta.empty();
     }
+};
+
+// A session in the audit log. Kept on the disk only: the log is long, and seldom read.
+struct AuditRecord {
+    protocol::AuditEntry entry;
+    std::string session;  // SHA-256 of the session's id, which is a secret; may be empty
+
+    bool operator==(const AuditRecord&) const = default;
+};
+
+// Which entries, the newest first. What is empty does not narrow.
+struct AuditQuery {
+    std::string user_id;
+    std::string workspace_id;
+    std::string host_id;
+    std::optional<protocol::AuditKind> kind;
+    std::optional<Timestamp> from;  // began then or later
+    std::optional<Timestamp> to;    // began before
+    std::string before;             // the id of an entry: those that began before it
+    std::int64_t limit = 100;
 };
 
 // Calls block: run them on a pool. One at a time.
@@ -121,9 +159,17 @@ class Store {
     virtual void commit(const Changes& changes) = 0;
     // Throws Error(unavailable) when the database does not answer.
     virtual void check() = 0;
+
+    // Inserted or, by its id, replaced; all or nothing.
+    virtual void put_audit(const std::vector<AuditRecord>& records) = 0;
+    virtual std::vector<protocol::AuditEntry> audit(const AuditQuery& query) = 0;
+    virtual std::optional<AuditRecord> audit_of_session(const std::string& session) = 0;
+    // Forgets entries that began before `oldest`.
+    virtual void prune_audit(Timestamp oldest) = 0;
 };
 
-// Opens or creates `directory`/trailer.db and brings its schema to this version. Throws Error that
+// Opens or creates `directory`/trailer.db, ends in the audit log what a server that died left
+// under way, and brings its schema to this version. Throws Error that
 // says what to do, for a database of a newer version too.
 std::unique_ptr<Store> open_sqlite(const std::string& directory);
 

@@ -52,8 +52,8 @@ Task<> login(Services& services, Call& call) {
     net::Response response{.body = wire::to_json_text(answer)};
     response.headers.set("Content-Type", "application/json");
     response.headers.set("Cache-Control", "no-store");
-    const bool secure = call.exchange.secure() ||
-                        call.exchange.request().headers.get("X-Forwarded-Proto") == "https";
+    const auto arrival = proxy::arrival_of(call.exchange);
+    const bool secure = proxy::scheme_of(call.exchange.request().headers, arrival) == "https";
     response.headers.add("Set-Cookie",
                          cookie("trailer_session", answer.token, secure, true, kThirtyDays));
     response.headers.add(

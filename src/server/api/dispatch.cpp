@@ -71,6 +71,8 @@ Task<> serve(const Router& router, Services& services, net::Exchange& exchange) 
 Router make_router(Services& services) {
     Router router;
     add_auth_routes(router, services);
+    add_user_routes(router, services);
+    add_audit_routes(router, services);
     add_host_routes(router, services);
     add_resource_routes(router, services);
     add_session_routes(router, services);

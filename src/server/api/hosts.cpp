@@ -10,26 +10,36 @@ struct ApproveRequest {
 };
 BOOST_DESCRIBE_STRUCT(ApproveRequest, (), (fingerprint))
 
+// Settling a host is the admins'.
+const store::Host& to_settle(const Services& services, const Call& call) {
+    const auto& host = services.hosts.get(call.caller, call.parameters.at(0)).record;
+    Rights(services.core.state(), call.caller.user_id).require(host, Right::manage);
+    return host;
+}
+
 Task<> list(Services& services, Call& call) {
     const auto& state = services.core.state();
-    auto text = page_of(state.host_names(), call.query,
-                        [&](const std::string& id) { return &state.host(id)->text; });
+    const Rights rights(state, call.caller.user_id);
+    auto text = page_of(state.host_names(), call.query, [&](const std::string& id) {
+        const auto* host = state.host(id);
+        return rights.see(host->record) ? &host->text : nullptr;
+    });
     co_await call.answer(200, std::move(text));
 }
 
 Task<> get(Services& services, Call& call) {
-    co_await call.answer(200, services.hosts.get(call.parameters.at(0)).text);
+    co_await call.answer(200, services.hosts.get(call.caller, call.parameters.at(0)).text);
 }
 
 Task<> patch(Services& services, Call& call) {
-    const auto id = services.hosts.get(call.parameters.at(0)).record.id;
+    const auto id = to_settle(services, call).id;
     auto body = co_await call.body();
     co_await services.hosts.patch(id, std::move(body));
     co_await call.answer(200, services.hosts.get(id).text);
 }
 
 Task<> approve(Services& services, Call& call) {
-    const auto id = services.hosts.get(call.parameters.at(0)).record.id;
+    const auto id = to_settle(services, call).id;
     const auto text = co_await call.exchange.read_body(64 << 10);
     ApproveRequest request;
     if (!text.empty()) {
@@ -40,7 +50,8 @@ Task<> approve(Services& services, Call& call) {
 }
 
 Task<> remove(Services& services, Call& call) {
-    co_await services.hosts.remove(call.parameters.at(0));
+    const auto id = to_settle(services, call).id;
+    co_await services.hosts.remove(id);
     co_await call.answer_nothing();
 }
 

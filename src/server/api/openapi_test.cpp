@@ -16,6 +16,10 @@ class NoStore : public store::Store {
     store::Snapshot load() override { return {.meta = {{"server_secret", "AAAA"}}}; }
     void commit(const store::Changes&) override {}
     void check() override {}
+    void put_audit(const std::vector<store::AuditRecord>&) override {}
+    std::vector<protocol::AuditEntry> audit(const store::AuditQuery&) override { return {}; }
+    std::optional<store::AuditRecord> audit_of_session(const std::string&) override { return {}; }
+    void prune_audit(Timestamp) override {}
 };
 
 std::set<std::string> documented() {
@@ -39,8 +43,10 @@ TEST(OpenApiTest, DescribesEveryRouteAndNoOther) {
     HostService hosts(core);
     ResourceService resources(core);
     AgentService agents(core, "");
-    proxy::Proxy proxy(core, auth, resources, {});
-    api::Services services{core, auth, hosts, resources, agents, proxy, "test"};
+    UserService users(core);
+    AuditLog audit(core, std::chrono::days(1));
+    proxy::Proxy proxy(core, auth, resources, audit, {});
+    api::Services services{core, auth, hosts, resources, agents, users, audit, proxy, "test"};
     std::set<std::string> served;
     const auto router = api::make_router(services);
     for (const auto& route : router.routes()) served.insert(route.method + " " + route.path);

@@ -11,43 +11,48 @@ constexpr std::size_t kMostApply = 16 << 20;
 Task<> list(Services& services, Call& call, Kind kind) {
     const auto& state = services.core.state();
     std::string host_id;
-    if (const auto host = call.query.find("host")) host_id = services.hosts.get(*host).record.id;
+    if (const auto host = call.query.find("host")) {
+        host_id = services.hosts.get(call.caller, *host).record.id;
+    }
+    const Rights rights(state, call.caller.user_id);
     const auto group = call.query.find("group");
     auto text = page_of(state.names(kind), call.query, [&](const std::string& id) {
-        const auto& [record, item] = *state.resource_of_id(id);
+        const auto& entry = *state.resource_of_id(id);
+        const auto& record = entry.record;
         const bool wanted =
             (host_id.empty() || record.host_id == host_id) && (!group || record.group == *group);
-        return wanted ? &item : nullptr;
+        return wanted && rights.see(record) ? &entry.text : nullptr;
     });
     co_await call.answer(200, std::move(text));
 }
 
 Task<> get(Services& services, Call& call, Kind kind) {
-    co_await call.answer(200, services.resources.get(kind, call.parameters.at(0)).text);
+    co_await call.answer(200,
+                         services.resources.get(call.caller, kind, call.parameters.at(0)).text);
 }
 
 Task<> create(Services& services, Call& call, Kind kind) {
     auto body = co_await call.body(kMostDocument);
-    const auto id = co_await services.resources.create(kind, std::move(body));
+    const auto id = co_await services.resources.create(call.caller, kind, std::move(body));
     co_await call.answer(201, services.resources.get(kind, id).text);
 }
 
 Task<> patch(Services& services, Call& call, Kind kind) {
-    const auto id = services.resources.get(kind, call.parameters.at(0)).record.id;
+    const auto id = services.resources.get(call.caller, kind, call.parameters.at(0)).record.id;
     auto body = co_await call.body(kMostDocument);
-    co_await services.resources.patch(kind, id, std::move(body));
+    co_await services.resources.patch(call.caller, kind, id, std::move(body));
     co_await call.answer(200, services.resources.get(kind, id).text);
 }
 
 Task<> remove(Services& services, Call& call, Kind kind) {
-    const auto id = services.resources.get(kind, call.parameters.at(0)).record.id;
-    co_await services.resources.remove(kind, id);
+    const auto id = services.resources.get(call.caller, kind, call.parameters.at(0)).record.id;
+    co_await services.resources.remove(call.caller, kind, id);
     co_await call.answer(202, services.resources.get(kind, id).text);
 }
 
 Task<> act(Services& services, Call& call, Kind kind, Act act) {
-    const auto id = services.resources.get(kind, call.parameters.at(0)).record.id;
-    co_await services.resources.act(kind, id, act);
+    const auto id = services.resources.get(call.caller, kind, call.parameters.at(0)).record.id;
+    co_await services.resources.act(call.caller, kind, id, act);
     co_await call.answer(202, services.resources.get(kind, id).text);
 }
 
@@ -55,7 +60,7 @@ Task<> apply(Services& services, Call& call) {
     const ApplyOptions options{.dry_run = query_flag(call.query, "dry_run"),
                                .prune = query_flag(call.query, "prune")};
     auto body = co_await call.body(kMostApply);
-    const auto answer = co_await services.resources.apply(std::move(body), options);
+    const auto answer = co_await services.resources.apply(call.caller, std::move(body), options);
     co_await call.answer(200, wire::to_json_text(answer));
 }
 

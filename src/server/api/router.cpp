@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "server/proxy/headers.h"
 #include "server/service/agents.h"
 #include "wire/json.h"
 
@@ -55,8 +56,7 @@ Task<> Call::answer_nothing() {
 }
 
 std::string Call::address() const {
-    const auto peer = exchange.peer();
-    return peer.substr(0, peer.rfind(':'));
+    return proxy::client_of(exchange.request().headers, proxy::arrival_of(exchange));
 }
 
 void Router::add(std::string method, std::string path, Access access, Handler handler) {

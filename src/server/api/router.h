@@ -29,8 +29,9 @@ struct Call {
     // The body as JSON. Throws InvalidInput, Error(too_large).
     Task<boost::json::value> body(std::size_t most = 1 << 20);
     Task<> answer(int status, std::string json_text);
-    Task<> answer_nothing();      // 204
-    std::string address() const;  // of the peer, without its port
+    Task<> answer_nothing();  // 204
+    // Where the caller is: the peer, or whom a reverse proxy on this machine tells of.
+    std::string address() const;
 };
 
 using Handler = std::function<Task<>(Call&)>;

@@ -4,8 +4,10 @@
 #include "server/api/router.h"
 #include "server/proxy/proxy.h"
 #include "server/service/agents.h"
+#include "server/service/audit.h"
 #include "server/service/hosts.h"
 #include "server/service/resources.h"
+#include "server/service/users.h"
 
 namespace trailer::server::api {
 
@@ -15,11 +17,15 @@ struct Services {
     HostService& hosts;
     ResourceService& resources;
     AgentService& agents;
+    UserService& users;
+    AuditLog& audit;
     proxy::Proxy& proxy;
     std::string version;
 };
 
 void add_auth_routes(Router& router, Services& services);
+void add_user_routes(Router& router, Services& services);
+void add_audit_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_resource_routes(Router& router, Services& services);
 void add_session_routes(Router& router, Services& services);

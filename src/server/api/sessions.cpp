@@ -1,4 +1,5 @@
 // Logs, exec, attach and raw ports: a person's WebSocket joined to one of the host's agent.
+#include "aio/task_group.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -91,12 +92,74 @@ std::uint16_t port_of(const std::string& text) {
     return static_cast<std::uint16_t>(*parsed);
 }
 
+constexpr auto kLookAtRights = 5s;
+constexpr int kPolicyViolation = 1008;  // RFC 6455, section 7.4.1
+
 // What is being opened, and on which host.
 struct Wanted {
     std::string host_id;
-    std::string what;  // "exec dev"
     OpenSession open;
+    protocol::AuditEntry audit;  // who and what
 };
+
+void check_right(const Services& services, const Call& call, const Wanted& wanted) {
+    const auto& state = services.core.state();
+    const Rights rights(state, call.caller.user_id);
+    const auto right = right_for(wanted.open.kind);
+    if (wanted.open.workspace.empty()) {
+        return rights.require(services.hosts.get(wanted.host_id).record, right);
+    }
+    rights.require(services.resources.get(Kind::workspace, wanted.open.workspace).record, right);
+}
+
+bool may_go_on(const Services& services, const Call& call, const Wanted& wanted) {
+    try {
+        check_right(services, call, wanted);
+    } catch (const Error&) {
+        return false;
+    }
+    return services.auth.is_good(call.caller);
+}
+
+// Ends the session of who has lost the right to it, or the login: that of a page that stays open
+// for days too.
+Task<> watch_right(const Services* services, const Call* call, const Wanted* wanted,
+                   net::WebSocket* person) {
+    while (may_go_on(*services, *call, *wanted)) co_await aio::sleep(kLookAtRights);
+    co_await person->close(kPolicyViolation, "you have no right to this any more");
+}
+
+// Between the two connections, to the end of either.
+Task<> join_both(net::WebSocket* person, net::WebSocket* host, const OpenSession* open,
+                 RelayReport* report, aio::TaskGroup* beside) {
+    const bool channels = open->numbered || open->kind != SessionKind::port;
+    co_await relay(person, host, open->numbered, channels, report);
+    beside->cancel();
+}
+
+Task<std::unique_ptr<AuditLog::Session>> write_down(Services& services, const Wanted& wanted) {
+    auto entry = wanted.audit;
+    if (!wanted.open.resume) return services.audit.begin(std::move(entry));
+    return services.audit.resume(wanted.open.resume->session, std::move(entry));
+}
+
+// The session at the host; where it can't be opened, the audit log says why.
+Task<std::unique_ptr<SessionDesk::Lease>> open_at_host(Services& services, const Wanted& wanted,
+                                                       AuditLog::Session* audited) {
+    std::exception_ptr failure;
+    try {
+        auto open = wanted.open;
+        auto opening = services.core.sessions().open(wanted.host_id, std::move(open),
+                                                     aio::Deadline::in(kOpenLimit));
+        auto lease = co_await std::move(opening);
+        audited->opened(lease->opened().session);
+        co_return lease;
+    } catch (const Error& e) {
+        audited->failed(e.what());
+        failure = std::current_exception();
+    }
+    std::rethrow_exception(failure);
+}
 
 // The person's WebSocket from its handshake to its end.
 Task<> run_session(Services& services, Call& call, Wanted wanted) {
@@ -104,33 +167,38 @@ Task<> run_session(Services& services, Call& call, Wanted wanted) {
         throw Error(ErrorKind::invalid, "expected a WebSocket handshake");
     }
     check_origin(call);
+    check_right(services, call, wanted);
     auto& open = wanted.open;
-    check_right(services.core.state(), call.caller.user_id, right_for(open.kind));
     open.user = call.caller.user_id;
     open.numbered = offers(call.exchange.request(), protocol::kNumberedProtocol);
-    const bool numbered = open.numbered;
-    const bool channels = numbered || open.kind != SessionKind::port;
-    const auto lease = co_await services.core.sessions().open(wanted.host_id, std::move(open),
-                                                              aio::Deadline::in(kOpenLimit));
+    const auto audited = co_await write_down(services, wanted);
+    const auto lease = co_await open_at_host(services, wanted, audited.get());
     net::WebSocketOptions options;
     options.max_message = protocol::kMostSessionData * 2;
     const auto person = co_await call.exchange.accept_websocket(
-        options, numbered ? protocol::kNumberedProtocol : protocol::kPlainProtocol);
-    if (numbered) {
+        options, open.numbered ? protocol::kNumberedProtocol : protocol::kPlainProtocol);
+    if (open.numbered) {
         auto text = wire::to_json_text(lease->opened());
         co_await person->write(std::move(text));
     }
-    RelayReport report;
-    co_await relay(person.get(), &lease->socket(), numbered, channels, &report);
+    aio::TaskGroup both(co_await asio::this_coro::executor);
+    both.spawn(join_both(person.get(), &lease->socket(), &open, &audited->report(), &both));
+    both.spawn(watch_right(&services, &call, &wanted, person.get()));
+    co_await both.join();
+}
+
+protocol::AuditKind audit_kind(SessionKind kind) {
+    return *wire::from_text<protocol::AuditKind>(wire::to_text(kind));
 }
 
 Wanted wanted_of(Services& services, Call& call, SessionKind kind) {
-    const auto& entry = services.resources.get(Kind::workspace, call.parameters.at(0));
-    Wanted wanted{.host_id = entry.record.host_id,
-                  .what = fmt::format("{} {}", wire::to_text(kind), entry.record.name),
-                  .open = {}};
+    const auto& record =
+        services.resources.get(call.caller, Kind::workspace, call.parameters.at(0)).record;
+    Wanted wanted{.host_id = record.host_id, .open = {}, .audit = {}};
     wanted.open.kind = kind;
-    wanted.open.workspace = entry.record.id;
+    wanted.open.workspace = record.id;
+    wanted.audit = audit_entry(services.core.state(), audit_kind(kind), call.caller.user_id, record,
+                               call.address());
     return wanted;
 }
 
@@ -143,6 +211,7 @@ Task<> logs(Services& services, Call& call) {
 Task<> exec(Services& services, Call& call) {
     auto wanted = wanted_of(services, call, SessionKind::exec);
     wanted.open.exec = exec_of(call.query);
+    wanted.audit.program = wanted.open.exec->command.front();
     co_await run_session(services, call, std::move(wanted));
 }
 
@@ -155,13 +224,16 @@ Task<> attach(Services& services, Call& call) {
 Task<> port(Services& services, Call& call) {
     auto wanted = wanted_of(services, call, SessionKind::port);
     wanted.open.port = port_of(call.parameters.at(1));
+    wanted.audit.port = wanted.open.port;
     co_await run_session(services, call, std::move(wanted));
 }
 
 Wanted on_host(Services& services, Call& call) {
-    const auto& host = services.hosts.get(call.parameters.at(0)).record;
-    Wanted wanted{.host_id = host.id, .what = "logs host/" + host.name, .open = {}};
+    const auto& host = services.hosts.get(call.caller, call.parameters.at(0)).record;
+    Wanted wanted{.host_id = host.id, .open = {}, .audit = {}};
     wanted.open.kind = SessionKind::host_logs;
+    wanted.audit = audit_entry(services.core.state(), audit_kind(wanted.open.kind),
+                               call.caller.user_id, host, call.address());
     return wanted;
 }
 
@@ -183,8 +255,11 @@ void resume(Call& call, OpenSession& open) {
 }
 
 Task<> resume_on_workspace(Services& services, Call& call) {
-    // Which kind it is, the host knows.
-    auto wanted = wanted_of(services, call, SessionKind::exec);
+    // What it is, the log knows, and with it the right that it needs; the host knows whose it is.
+    const auto known = co_await services.audit.find(call.parameters.at(1));
+    const auto kind =
+        known && known->kind == protocol::AuditKind::logs ? SessionKind::logs : SessionKind::exec;
+    auto wanted = wanted_of(services, call, kind);
     resume(call, wanted.open);
     co_await run_session(services, call, std::move(wanted));
 }

@@ -20,21 +20,23 @@ std::string EventFeed::last_id() const {
     return fmt::format("{}-{}", epoch_, next_ - 1);
 }
 
-void EventFeed::publish(const Change& change) {
+void EventFeed::publish(const Change& change, Audience audience) {
     const auto quoted = [](const std::string& text) {
         return boost::json::serialize(boost::json::string(text));
     };
-    ring_.push_back(fmt::format(
+    auto text = fmt::format(
         "id: {}-{}\nevent: resource\n"
         "data: {{\"type\":\"{}\",\"kind\":{},\"id\":{},\"name\":{},\"resource\":{}}}\n\n",
         epoch_, next_++, wire::to_text(change.type), quoted(change.kind), quoted(change.id),
-        quoted(change.name), change.text.empty() ? "null" : change.text));
+        quoted(change.name), change.text.empty() ? "null" : change.text);
+    ring_.push_back({std::move(text), std::move(audience)});
     if (ring_.size() > kRing) ring_.pop_front();
     for (auto* follower : followers_) follower->wake_.notify();
 }
 
-EventFeed::Follower::Follower(EventFeed& feed, std::optional<std::string> last_event_id)
-    : feed_(feed), wake_(feed.executor_), place_(feed.next_) {
+EventFeed::Follower::Follower(EventFeed& feed, std::optional<std::string> last_event_id,
+                              MaySee may_see)
+    : feed_(feed), may_see_(std::move(may_see)), wake_(feed.executor_), place_(feed.next_) {
     feed_.followers_.insert(this);
     if (!last_event_id) return;
     reset_ = true;
@@ -54,9 +56,13 @@ EventFeed::Follower::~Follower() {
 }
 
 Task<std::string> EventFeed::Follower::next(std::chrono::milliseconds patience) {
-    if (auto text = take(); !text.empty()) co_return text;
-    co_await wake_.wait_for(patience);
-    co_return take();
+    const auto end = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        if (auto text = take(); !text.empty()) co_return text;
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        if (left.count() <= 0 || !co_await wake_.wait_for(left)) co_return take();
+    }
 }
 
 std::string EventFeed::Follower::take() {
@@ -71,7 +77,8 @@ std::string EventFeed::Follower::take() {
         return text + fmt::format("id: {}\nevent: reset\ndata: {{}}\n\n", feed_.last_id());
     }
     while (place_ < feed_.next_ && text.size() < kMostBytes) {
-        text += feed_.ring_[static_cast<std::size_t>(place_++ - oldest)];
+        const auto& event = feed_.ring_[static_cast<std::size_t>(place_++ - oldest)];
+        if (may_see_(event.audience)) text += event.text;
     }
     return text;
 }

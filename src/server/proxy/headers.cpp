@@ -185,6 +185,25 @@ bool is_trusted(std::string_view address) {
     return text.starts_with("127.") || text == "::1" || text == "::ffff:127.0.0.1";
 }
 
+Arrival arrival_of(const net::Exchange& exchange) {
+    const auto peer = exchange.peer();
+    Arrival arrival{.address = peer.substr(0, peer.rfind(':')), .secure = exchange.secure()};
+    arrival.trusted = is_trusted(arrival.address);
+    return arrival;
+}
+
+// A proxy appends whom it heard: of the list only the last is its own word.
+std::string client_of(const net::Headers& headers, const Arrival& arrival) {
+    std::string_view told;
+    if (arrival.trusted) {
+        for (const auto& [name, value] : headers) {
+            if (lower(name) == "x-forwarded-for") told = trim(split(value, ',').back());
+        }
+    }
+    constexpr std::size_t kLongest = 64;  // an address, perhaps with a zone and a port
+    return told.empty() || told.size() > kLongest ? arrival.address : std::string(told);
+}
+
 std::string scheme_of(const net::Headers& headers, const Arrival& arrival) {
     if (arrival.secure) return "https";
     const auto told = arrival.trusted ? headers.get("X-Forwarded-Proto") : std::string_view();

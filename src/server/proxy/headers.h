@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "net/http.h"
+#include "net/http_server.h"
 #include "server/proxy/place.h"
 
 namespace trailer::server::proxy {
@@ -20,6 +20,10 @@ struct Arrival {
     bool trusted = false;  // the peer is a proxy of ours: what it says of the client counts
     bool our_authorization = false;  // the field Authorization was for us
 };
+
+Arrival arrival_of(const net::Exchange& exchange);
+// Where the client is: what a proxy of ours says of it, else the peer.
+std::string client_of(const net::Headers& headers, const Arrival& arrival);
 
 // Whether what a peer there says in X-Forwarded-… counts: a reverse proxy on the same machine.
 bool is_trusted(std::string_view address);

@@ -34,17 +34,11 @@ std::optional<Holder> Passes::use_ticket(const std::string& ticket) {
     if (found == tickets_.end()) return std::nullopt;
     const auto kept = std::move(found->second);
     tickets_.erase(found);
-    if (kept.until < std::chrono::steady_clock::now() || !still_good(kept.holder)) {
+    if (kept.until < std::chrono::steady_clock::now() ||
+        !token_holds(core_.state(), kept.holder.token_id)) {
         return std::nullopt;
     }
     return kept.holder;
-}
-
-bool Passes::still_good(const Holder& holder) const {
-    for (const auto* token : core_.state().tokens_of(holder.user_id)) {
-        if (token->id == holder.token_id) return !token->expires || *token->expires > now();
-    }
-    return false;
 }
 
 std::string Passes::signature(const Holder& holder, std::int64_t expires) const {
@@ -81,7 +75,7 @@ std::optional<Passes::Checked> Passes::check_cookie(const std::string& value,
         .user_id = parts[1], .token_id = parts[2], .workspace_id = workspace_id, .port = port};
     if (!equal_in_constant_time(parts[3], signature(holder, expires))) return std::nullopt;
     const auto left = expires - seconds_now();
-    if (left <= 0 || !still_good(holder)) return std::nullopt;
+    if (left <= 0 || !token_holds(core_.state(), holder.token_id)) return std::nullopt;
     return Checked{.holder = std::move(holder), .aging = left * 2 < kCookieLife.count()};
 }
 

@@ -49,7 +49,6 @@ class Passes {
         Holder holder;
         std::chrono::steady_clock::time_point until;
     };
-    bool still_good(const Holder& holder) const;
     std::string signature(const Holder& holder, std::int64_t expires) const;
 
     Core& core_;

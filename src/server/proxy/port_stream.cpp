@@ -68,6 +68,7 @@ Task<std::string> PortStream::read() {
     if (!line->waiting.empty()) {
         auto data = std::exchange(line->waiting, {});
         line->taken.notify();
+        if (session_) session_->report().bytes_out += data.size();
         co_return data;
     }
     if (!line->failure.empty()) throw Error(ErrorKind::unavailable, line->failure);
@@ -79,6 +80,7 @@ Task<> PortStream::write(std::string data) {
     if (line->ended || line->dropped) {
         throw Error(ErrorKind::unavailable, "the workspace has closed the connection");
     }
+    if (session_) session_->report().bytes_in += data.size();
     ++line->writers;
     std::exception_ptr failure;
     try {
@@ -98,6 +100,7 @@ void PortStream::abort() {
 
 void PortStream::rest(bool resting) {
     line_->resting = resting;
+    if (resting) session_.reset();
 }
 
 bool PortStream::alive() const {

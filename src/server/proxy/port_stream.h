@@ -8,6 +8,7 @@
 
 #include "net/byte_stream.h"
 #include "server/hub/session_desk.h"
+#include "server/service/audit.h"
 
 namespace trailer::server::proxy {
 
@@ -23,6 +24,9 @@ class PortStream : public net::ByteStream {
     void shutdown_write() override {}  // a raw port has no half-close: the end is the whole's
     void abort() override;
 
+    // Whose bytes those are that pass from now on.
+    void count_for(std::shared_ptr<AuditLog::Session> session) { session_ = std::move(session); }
+
     // While it rests nothing may come: whatever does ends it.
     void rest(bool resting);
     bool alive() const;
@@ -31,7 +35,8 @@ class PortStream : public net::ByteStream {
     struct Line;
     static Task<> listen(std::shared_ptr<Line> line);
 
-    std::shared_ptr<Line> line_;  // shared with listen()
+    std::shared_ptr<Line> line_;                  // shared with listen()
+    std::shared_ptr<AuditLog::Session> session_;  // shared with the visit's other requests
 };
 
 }  // namespace trailer::server::proxy

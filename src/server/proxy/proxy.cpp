@@ -17,13 +17,6 @@ constexpr const char* kTicket = "trailer_ticket";
 constexpr std::size_t kMostBusy = 512;  // requests to one port at once
 constexpr std::size_t kMostPath = 4096;
 
-Arrival arrival_of(const net::Exchange& exchange) {
-    const auto peer = exchange.peer();
-    Arrival arrival{.address = peer.substr(0, peer.rfind(':')), .secure = exchange.secure()};
-    arrival.trusted = is_trusted(arrival.address);
-    return arrival;
-}
-
 std::string bearer_of(const net::Headers& headers) {
     constexpr std::string_view kScheme = "Bearer ";
     const auto value = headers.get("Authorization");
@@ -126,7 +119,8 @@ struct Proxy::Passage {
     net::Exchange* exchange = nullptr;
     Place place;
     Route route;
-    std::string where;  // "port 8080 of workspace dev"
+    std::shared_ptr<AuditLog::Session> session;  // of the visit: its other requests have it too
+    std::string where;                           // "port 8080 of workspace dev"
     net::Request request;
     Framing framing;
     std::string first_piece;  // of a body that had to be asked for
@@ -139,10 +133,12 @@ struct Proxy::Passage {
     bool late = false;
 };
 
-Proxy::Proxy(Core& core, AuthService& auth, ResourceService& resources, ProxyOptions options)
+Proxy::Proxy(Core& core, AuthService& auth, ResourceService& resources, AuditLog& audit,
+             ProxyOptions options)
     : core_(core),
       auth_(auth),
       resources_(resources),
+      audit_(audit),
       options_(std::move(options)),
       passes_(core),
       upstreams_(core.executor(), core.sessions()) {}
@@ -185,11 +181,12 @@ Proxy::Visitor Proxy::admit(const net::Request& request, const Place& place) con
                     "/api/workspaces/{}/ports/{}/open and go to the URL that it answers",
                     place.workspace, place.port);
     }
-    check_right(core_.state(), visitor->holder.user_id, kRightForProxy);
     if (!visitor->by_bearer) check_origin(request, place);
-    if (visitor->holder.workspace_id.empty()) {
-        throw Error(ErrorKind::not_found, "there is no workspace {}", place.workspace);
+    const auto* entry = core_.state().resource(Kind::workspace, place.workspace);
+    if (entry == nullptr) {
+        throw Error(ErrorKind::not_found, "workspace \"{}\" is not known", place.workspace);
     }
+    Rights(core_.state(), visitor->holder.user_id).require(entry->record, kRightForProxy);
     return std::move(*visitor);
 }
 
@@ -214,8 +211,7 @@ protocol::PortOpenAnswer Proxy::open(const Caller& caller, const std::string& wo
     if (!path.starts_with('/') || path.size() > kMostPath || std::ranges::any_of(path, is_odd)) {
         throw InvalidInput("/path", "expected a path and its query as in a URL, such as /lab?x=1");
     }
-    const auto& record = resources_.get(Kind::workspace, workspace).record;
-    check_right(core_.state(), caller.user_id, kRightForProxy);
+    const auto& record = resources_.get(caller, Kind::workspace, workspace).record;
     const auto ticket = passes_.make_ticket({.user_id = caller.user_id,
                                              .token_id = caller.token_id,
                                              .workspace_id = record.id,
@@ -281,6 +277,10 @@ Task<> Proxy::serve(net::Exchange* exchange, Place place) {
     passage.where = fmt::format("port {} of workspace {}", place.port, entry->record.name);
     passage.request = for_workspace(request, place, arrival);
     passage.framing = framing_of(*exchange);
+    auto seen = audit_entry(core_.state(), protocol::AuditKind::proxy, visitor.holder.user_id,
+                            entry->record, client_of(request.headers, arrival));
+    seen.port = visitor.holder.port;
+    passage.session = co_await audit_.visit(std::move(seen));
     if (visitor.renew) passage.cookie = set_cookie(*exchange, place, visitor.holder);
     passage.place = std::move(place);
     co_await pass(&passage);
@@ -317,11 +317,13 @@ Task<> Proxy::reach(Passage* passage, bool fresh) {
     if (!fresh) {
         if (auto kept = upstreams_.kept(passage->route)) {
             passage->upstream = std::move(*kept);
+            passage->upstream.stream->count_for(passage->session);
             co_return;
         }
     }
     auto made = co_await upstreams_.open(passage->route, aio::Deadline::in(options_.open_limit));
     passage->upstream = std::move(made);
+    passage->upstream.stream->count_for(passage->session);
 }
 
 // False when a kept connection turned out to be dead before anything was heard.

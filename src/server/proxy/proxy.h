@@ -12,6 +12,7 @@
 #include "server/proxy/passes.h"
 #include "server/proxy/place.h"
 #include "server/proxy/upstreams.h"
+#include "server/service/audit.h"
 #include "server/service/resources.h"
 
 namespace trailer::server::proxy {
@@ -25,7 +26,8 @@ struct ProxyOptions {
 
 class Proxy {
   public:
-    Proxy(Core& core, AuthService& auth, ResourceService& resources, ProxyOptions options);
+    Proxy(Core& core, AuthService& auth, ResourceService& resources, AuditLog& audit,
+          ProxyOptions options);
 
     // Nothing when the request is not for a workspace.
     std::optional<Place> place_of(const net::Request& request) const;
@@ -66,6 +68,7 @@ class Proxy {
     Core& core_;
     AuthService& auth_;
     ResourceService& resources_;
+    AuditLog& audit_;
     ProxyOptions options_;
     Passes passes_;
     Upstreams upstreams_;

@@ -30,10 +30,6 @@ std::string token_hash(const std::string& token) {
     return to_hex(sha256(token));
 }
 
-protocol::UserView view(const store::User& user) {
-    return {.id = user.id, .username = user.username, .role = user.role};
-}
-
 protocol::TokenView view(const store::Token& token) {
     return {.id = token.id,
             .name = token.name,
@@ -43,6 +39,22 @@ protocol::TokenView view(const store::Token& token) {
 }
 
 }  // namespace
+
+bool token_holds(const State& state, const std::string& token_id) {
+    const auto* token = state.token(token_id);
+    return token != nullptr && (!token->expires || *token->expires > now());
+}
+
+protocol::UserView view(const store::User& user) {
+    return {.id = user.id, .username = user.username, .role = user.role, .created = user.created};
+}
+
+void check_password(const std::string& password, std::string_view pointer,
+                    std::vector<FieldError>& faults) {
+    if (password.size() >= kShortestPassword && password.size() <= kLongestPassword) return;
+    faults.push_back({std::string(pointer),
+                      fmt::format("expected {} to {} bytes", kShortestPassword, kLongestPassword)});
+}
 
 std::optional<std::string> first_start(store::Store& store,
                                        const std::filesystem::path& data_directory) {
@@ -173,10 +185,9 @@ protocol::UserView AuthService::user(const Caller& caller) const {
 }
 
 Task<> AuthService::set_password(Caller caller, std::string current, std::string fresh) {
-    if (fresh.size() < kShortestPassword || fresh.size() > kLongestPassword) {
-        throw InvalidInput(
-            "/new", fmt::format("expected {} to {} bytes", kShortestPassword, kLongestPassword));
-    }
+    std::vector<FieldError> faults;
+    check_password(fresh, "/new", faults);
+    if (!faults.empty()) throw InvalidInput(std::move(faults));
     const auto* found = core_.state().user(caller.user_id);
     if (found == nullptr) throw Error(ErrorKind::unauthenticated, "this user is no more");
     const auto user = *found;

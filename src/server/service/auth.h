@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/crypto.h"
+#include "base/error.h"
 #include "server/service/core.h"
 
 namespace trailer::server {
@@ -20,6 +21,14 @@ struct Caller {
     bool session = false;  // else an API token
 };
 
+// Whether a token or session is there and has not run out. It goes with its user.
+bool token_holds(const State& state, const std::string& token_id);
+
+protocol::UserView view(const store::User& user);
+// Appends what is wrong with a new password.
+void check_password(const std::string& password, std::string_view pointer,
+                    std::vector<FieldError>& faults);
+
 class AuthService {
   public:
     AuthService(Core& core, std::filesystem::path data_directory);
@@ -29,6 +38,8 @@ class AuthService {
     Task<protocol::LoginAnswer> login(protocol::LoginRequest request, std::string address);
     Task<> logout(Caller caller);
     std::optional<Caller> authenticate(const std::string& token);
+    // Whether what a caller came with still holds: for what lasts longer than a request.
+    bool is_good(const Caller& caller) const { return token_holds(core_.state(), caller.token_id); }
     protocol::UserView user(const Caller& caller) const;
     // Ends the user's other sessions too.
     Task<> set_password(Caller caller, std::string current, std::string fresh);

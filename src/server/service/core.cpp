@@ -2,6 +2,8 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 
+#include "server/service/rights.h"
+
 namespace trailer::server {
 
 Core::Core(asio::any_io_executor executor, std::unique_ptr<store::Store> store)
@@ -48,7 +50,8 @@ Task<> Core::commit(std::function<store::Changes(const State&)> decide) {
             before[host.id] = {record.revision, record.settings, record.enabled};
         }
     }
-    tell(state_.apply(changes));
+    const auto removed = audiences_of_removed(changes);
+    tell(state_.apply(changes), removed);
     for (const auto& host : changes.put_hosts) {
         const auto found = before.find(host.id);
         if (found == before.end()) continue;
@@ -64,11 +67,51 @@ void Core::set_presence(const std::string& host_id, const std::function<void(Pre
     if (host == nullptr) return;
     auto presence = host->presence;
     edit(presence);
-    if (const auto change = state_.set_presence(host_id, std::move(presence))) tell({*change});
+    if (const auto change = state_.set_presence(host_id, std::move(presence))) {
+        tell({*change}, {});
+    }
 }
 
-void Core::tell(const std::vector<Change>& changes) {
-    for (const auto& each : changes) feed_.publish(each);
+std::set<std::string> Core::audience_of(const std::string& id) const {
+    if (const auto* host = state_.host(id)) return server::audience_of(state_, host->record);
+    const auto* entry = state_.resource_of_id(id);
+    return entry == nullptr ? std::set<std::string>() : server::audience_of(state_, entry->record);
+}
+
+// Who saw what is about to go.
+Core::Audiences Core::audiences_of_removed(const store::Changes& changes) const {
+    Audiences audiences;
+    for (const auto& id : changes.remove_resources) audiences[id] = audience_of(id);
+    for (const auto& host_id : changes.remove_hosts) {
+        audiences[host_id] = audience_of(host_id);
+        for (const auto* entry : state_.resources_on(host_id)) {
+            audiences[entry->record.id] = audience_of(entry->record.id);
+        }
+    }
+    return audiences;
+}
+
+void Core::tell(const std::vector<Change>& changes, const Audiences& removed) {
+    for (const auto& each : changes) {
+        const auto found = removed.find(each.id);
+        feed_.publish(each, found == removed.end() ? audience_of(each.id) : found->second);
+    }
+}
+
+Task<> Core::write_audit(std::vector<store::AuditRecord> records) {
+    co_await disk_.run([this, &records] { store_->put_audit(records); });
+}
+
+Task<std::vector<protocol::AuditEntry>> Core::read_audit(store::AuditQuery query) {
+    co_return co_await disk_.run([this, &query] { return store_->audit(query); });
+}
+
+Task<std::optional<store::AuditRecord>> Core::audit_of_session(std::string session) {
+    co_return co_await disk_.run([this, &session] { return store_->audit_of_session(session); });
+}
+
+Task<> Core::prune_audit(Timestamp oldest) {
+    co_await disk_.run([this, oldest] { store_->prune_audit(oldest); });
 }
 
 Task<> Core::check_store() {

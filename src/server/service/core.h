@@ -40,9 +40,18 @@ class Core {
     // Throws Error when the database does not answer.
     Task<> check_store();
 
+    // The audit log on the disk; what it means is AuditLog's. Throw Error.
+    Task<> write_audit(std::vector<store::AuditRecord> records);
+    Task<std::vector<protocol::AuditEntry>> read_audit(store::AuditQuery query);
+    Task<std::optional<store::AuditRecord>> audit_of_session(std::string session);
+    Task<> prune_audit(Timestamp oldest);
+
   private:
     Task<> commit(std::function<store::Changes(const State&)> decide);
-    void tell(const std::vector<Change>& changes);
+    using Audiences = std::map<std::string, std::set<std::string>>;  // by the subject's id
+    Audiences audiences_of_removed(const store::Changes& changes) const;
+    std::set<std::string> audience_of(const std::string& id) const;
+    void tell(const std::vector<Change>& changes, const Audiences& removed);
 
     asio::any_io_executor executor_;
     std::unique_ptr<store::Store> store_;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "protocol/validate.h"
+#include "server/service/rights.h"
 #include "wire/json.h"
 
 namespace trailer::server {
@@ -52,6 +53,14 @@ void check_settings(const protocol::HostSettings& settings, std::vector<FieldErr
 const HostEntry& HostService::get(const std::string& id_or_name) const {
     const auto* host = core_.state().host(id_or_name);
     if (host == nullptr) throw Error(ErrorKind::not_found, "host \"{}\" is not known", id_or_name);
+    return *host;
+}
+
+const HostEntry& HostService::get(const Caller& caller, const std::string& id_or_name) const {
+    const auto* host = core_.state().host(id_or_name);
+    if (host == nullptr || !Rights(core_.state(), caller.user_id).see(host->record)) {
+        throw Error(ErrorKind::not_found, "host \"{}\" is not known", id_or_name);
+    }
     return *host;
 }
 

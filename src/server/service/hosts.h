@@ -3,7 +3,7 @@
 
 #include <boost/json/object.hpp>
 
-#include "server/service/core.h"
+#include "server/service/auth.h"
 
 namespace trailer::server {
 
@@ -13,6 +13,8 @@ class HostService {
 
     // Throws Error(not_found).
     const HostEntry& get(const std::string& id_or_name) const;
+    // For who may not see it, it is not there.
+    const HostEntry& get(const Caller& caller, const std::string& id_or_name) const;
 
     // A JSON merge patch of `name`, `enabled` and `settings`. `enabled: true` approves a host that
     // waits for it.

@@ -8,6 +8,7 @@
 #include "protocol/validate.h"
 #include "server/service/checks.h"
 #include "server/service/desired.h"
+#include "server/service/rights.h"
 #include "wire/json.h"
 
 namespace trailer::server {
@@ -54,6 +55,46 @@ void differences(const std::string& pointer, const json::value& from, const json
     }
 }
 
+protocol::HostPermission permission_to_create(Kind kind) {
+    using protocol::HostPermission;
+    switch (kind) {
+        case Kind::workspace:
+            return HostPermission::create_workspaces;
+        case Kind::network:
+            return HostPermission::create_networks;
+        case Kind::volume:
+            return HostPermission::volume_mounts;
+        case Kind::image:
+            break;
+    }
+    return HostPermission::create_images;
+}
+
+// Whether a mount gives what another gave already.
+bool covers(const protocol::Mount& given, const protocol::Mount& asked) {
+    return given.volume == asked.volume && given.bind == asked.bind &&
+           (asked.read_only || !given.read_only);
+}
+
+// A host's plan as one may see it who may not see all of the host.
+void narrow(protocol::HostPlan& plan,
+            const std::function<bool(Kind, const std::string& name)>& may_see) {
+    std::vector<std::int64_t> places(plan.steps.size(), -1);
+    std::vector<protocol::PlanStep> steps;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        if (!may_see(plan.steps[i].kind, plan.steps[i].name)) continue;
+        places[i] = static_cast<std::int64_t>(steps.size());
+        steps.push_back(std::move(plan.steps[i]));
+    }
+    for (auto& step : steps) {
+        for (auto& each : step.after) each = places.at(static_cast<std::size_t>(each));
+        std::erase(step.after, -1);
+    }
+    plan.steps = std::move(steps);
+    std::erase_if(plan.obstacles, [&](const auto& each) { return !may_see(each.kind, each.name); });
+    plan.leftovers.clear();
+}
+
 // What changes a resource gets a new revision, and its host too.
 void renew(store::Resource& resource, ResourceState status) {
     ++resource.revision;
@@ -65,7 +106,8 @@ void renew(store::Resource& resource, ResourceState status) {
 // The changes of one request, as they come together.
 class Batch {
   public:
-    explicit Batch(const State& state) : state_(state) {}
+    Batch(const State& state, const std::string& user_id)
+        : state_(state), rights_(state, user_id) {}
 
     // Reads and checks one document. `pointer` is where it stands in the request.
     void add(const json::value& value, const std::string& pointer, std::optional<Kind> kind) {
@@ -90,7 +132,8 @@ class Batch {
         for (const auto& group : groups_) {
             for (const auto* each : state_.resources_in(group)) {
                 const auto& record = each->record;
-                if (record.kind == Kind::volume || record.deleting) continue;
+                if (record.kind == Kind::volume || record.deleting || !rights_.see(record))
+                    continue;
                 if (seen_.contains({record.kind, record.name})) continue;
                 left_over_.push_back(&record);
             }
@@ -101,6 +144,9 @@ class Batch {
     void prune() {
         if (groups_.empty()) fail("", "no document names a group: there is nothing to prune");
         for (const auto* record : std::exchange(left_over_, {})) {
+            if (rights_.on(*record) < Right::manage) {
+                deny("", noun(record->kind), record->name, "to be pruned", Right::manage);
+            }
             Entry entry{.resource = *record};
             entry.item = {.kind = record->kind,
                           .name = record->name,
@@ -114,6 +160,9 @@ class Batch {
 
     // Throws what was wrong with any; else checks them against the rest.
     void check() {
+        if (!denied_.empty()) {
+            throw Error(ErrorKind::forbidden, "{}", fmt::to_string(fmt::join(denied_, "; ")));
+        }
         throw_faults();
         for (auto& entry : entries_) plan_of(entry.resource.host_id).put(entry.resource);
         for (auto& entry : entries_) {
@@ -182,6 +231,65 @@ class Batch {
         faults_.push_back({std::move(pointer), std::move(detail)});
     }
 
+    // "/0/spec/mounts/1/bind: this needs the permission bind_mounts on host one"
+    void deny(const std::string& pointer, const std::string& what) {
+        denied_.push_back(pointer.empty() ? what : pointer + ": " + what);
+    }
+    void deny(const std::string& pointer, std::string_view noun, const std::string& name,
+              std::string_view why, Right right) {
+        deny(pointer, fmt::format("{} {} {}: this needs {}", noun, name, why, right_text(right)));
+    }
+    bool permitted(const std::string& pointer, const store::Host& host,
+                   protocol::HostPermission permission) {
+        if (rights_.may(host.id, permission)) return true;
+        deny(pointer, fmt::format("this needs the permission {} on host {}",
+                                  wire::to_text(permission), host.name));
+        return false;
+    }
+
+    // What a workspace names anew, its author must be allowed to use.
+    void check_uses(const protocol::WorkspaceSpec& spec, const protocol::WorkspaceSpec& before,
+                    const store::Host& host, const std::string& pointer) {
+        if (rights_.is_admin()) return;
+        for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
+            const auto& mount = spec.mounts[i];
+            const bool had = std::ranges::any_of(
+                before.mounts, [&](const auto& each) { return covers(each, mount); });
+            if (had || mount.tmpfs) continue;
+            const auto place = fmt::format("{}/spec/mounts/{}", pointer, i);
+            if (!mount.bind.empty()) {
+                permitted(place + "/bind", host, protocol::HostPermission::bind_mounts);
+            } else if (permitted(place + "/volume", host,
+                                 protocol::HostPermission::volume_mounts)) {
+                check_use(Kind::volume, mount.volume, host, place + "/volume",
+                          mount.read_only ? Right::view : Right::modify);
+            }
+        }
+        const auto had = uses_of(before);
+        for (std::size_t i = 0; i < spec.networks.size(); ++i) {
+            const auto& name = spec.networks[i].network;
+            if (had.contains({Kind::network, name})) continue;
+            check_use(Kind::network, name, host, fmt::format("{}/spec/networks/{}", pointer, i),
+                      Right::view);
+        }
+        if (spec.image != before.image) {
+            check_use(Kind::image, spec.image, host, pointer + "/spec/image", Right::view);
+        }
+        for (std::size_t i = 0; i < spec.depends_on.size(); ++i) {
+            check_use(Kind::workspace, spec.depends_on[i].workspace, host,
+                      fmt::format("{}/spec/depends_on/{}", pointer, i), Right::view);
+        }
+    }
+
+    // What is not there, or is made by this request, is not known here.
+    void check_use(Kind kind, const std::string& name, const store::Host& host,
+                   const std::string& pointer, Right right) {
+        const auto* entry = state_.resource(kind, name);
+        if (entry == nullptr || entry->record.host_id != host.id) return;
+        if (rights_.on(entry->record) >= right) return;
+        deny(pointer, noun(kind), name, "to be used so", right);
+    }
+
     void throw_faults() {
         if (!faults_.empty()) throw InvalidInput(std::move(faults_));
     }
@@ -204,6 +312,12 @@ class Batch {
                  fmt::format("{} {} stands in this request twice", noun(kind), document.name));
         }
         const auto* known = state_.resource(kind, document.name);
+        if (known != nullptr && !rights_.see(known->record)) {
+            fail(pointer + "/name",
+                 fmt::format("{} is another {}, which you may not see: choose another name",
+                             document.name, noun(kind)));
+            return;
+        }
         const auto* host = find_host(document, known, pointer);
         if (host == nullptr || !faults.empty()) return;
         if (known == nullptr) {
@@ -218,16 +332,10 @@ class Batch {
         if (document.host.empty()) {
             if (known != nullptr) return &state_.host(known->record.host_id)->record;
             if (const auto* host = host_of_group(document)) return host;
-            if (state_.hosts().size() != 1) {
-                fail(pointer + "/host", state_.hosts().empty()
-                                            ? "there is no host yet: start an agent and approve it"
-                                            : "is required where there are several hosts");
-                return nullptr;
-            }
         }
-        const auto* host =
-            document.host.empty() ? &state_.hosts().begin()->second : state_.host(document.host);
-        if (host == nullptr) {
+        const auto* host = document.host.empty() ? only_host(pointer) : state_.host(document.host);
+        if (host == nullptr && document.host.empty()) return nullptr;
+        if (host == nullptr || !rights_.see(host->record)) {
             fail(pointer + "/host", fmt::format("host \"{}\" is not known", document.host));
         } else if (!host->record.approved) {
             fail(pointer + "/host",
@@ -238,9 +346,23 @@ class Batch {
         return nullptr;
     }
 
+    const HostEntry* only_host(const std::string& pointer) {
+        std::vector<const HostEntry*> seen;
+        for (const auto& [id, entry] : state_.hosts()) {
+            if (rights_.see(entry.record)) seen.push_back(&entry);
+        }
+        if (seen.size() == 1) return seen.front();
+        const char* none = rights_.is_admin()
+                               ? "there is no host yet: start an agent and approve it"
+                               : "there is no host on which you were granted anything";
+        fail(pointer + "/host", seen.empty() ? none : "is required where there are several hosts");
+        return nullptr;
+    }
+
     // Where all of its group is.
     const store::Host* host_of_group(const Document& document) const {
-        const auto members = state_.resources_in(document.group.value_or(""));
+        auto members = state_.resources_in(document.group.value_or(""));
+        std::erase_if(members, [&](const auto* each) { return !rights_.see(each->record); });
         if (members.empty()) return nullptr;
         const auto& host_id = members.front()->record.host_id;
         const bool together = std::ranges::all_of(
@@ -259,6 +381,10 @@ class Batch {
     void create(const Document& document, const store::Host& host, json::object spec,
                 const std::string& pointer) {
         const auto kind = *document.kind;
+        permitted(pointer, host, permission_to_create(kind));
+        if (kind == Kind::workspace) {
+            check_uses(wire::from_json<protocol::WorkspaceSpec>(spec), {}, host, pointer);
+        }
         Entry entry{.pointer = pointer};
         auto& resource = entry.resource;
         resource.kind = kind;
@@ -266,6 +392,7 @@ class Batch {
         resource.name = document.name;
         resource.host_id = host.id;
         resource.group = document.group.value_or("");
+        resource.owner_id = rights_.user_id();
         resource.running = document.running.value_or(true);
         resource.spec = std::move(spec);
         resource.status = first_state(kind);
@@ -309,6 +436,10 @@ class Batch {
         // What someone changed on the host, and was only told: applying says that it is to go.
         if (known.observed.contains("drift")) changed.emplace_back("/observed/drift");
         if (!changed.empty()) {
+            if (kind == Kind::workspace) {
+                check_uses(wire::from_json<protocol::WorkspaceSpec>(spec),
+                           wire::from_json<protocol::WorkspaceSpec>(known.spec), host, pointer);
+            }
             entry.item.result = ApplyResult::updated;
             resource.spec = std::move(spec);
             resource.running = runs;
@@ -326,6 +457,9 @@ class Batch {
             resource.group = group;
             resource.updated = now();
         }
+        if (entry.item.result != ApplyResult::unchanged && rights_.on(known) < Right::modify) {
+            deny(pointer, noun(kind), known.name, "would change", Right::modify);
+        }
         entries_.push_back(std::move(entry));
     }
 
@@ -337,7 +471,9 @@ class Batch {
     }
 
     const State& state_;
+    Rights rights_;
     std::vector<FieldError> faults_;
+    std::vector<std::string> denied_;
     std::vector<Entry> entries_;
     std::set<std::pair<Kind, std::string>> seen_;
     std::set<std::string> groups_;  // that the documents name
@@ -368,7 +504,17 @@ const ResourceEntry& ResourceService::get(Kind kind, const std::string& id_or_na
     return *entry;
 }
 
-Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, ApplyOptions options) {
+const ResourceEntry& ResourceService::get(const Caller& caller, Kind kind,
+                                          const std::string& id_or_name) const {
+    const auto* entry = core_.state().resource(kind, id_or_name);
+    if (entry == nullptr || !Rights(core_.state(), caller.user_id).see(entry->record)) {
+        throw Error(ErrorKind::not_found, "{} \"{}\" is not known", noun(kind), id_or_name);
+    }
+    return *entry;
+}
+
+Task<protocol::ApplyAnswer> ResourceService::apply(Caller caller, json::value documents,
+                                                   ApplyOptions options) {
     const auto* list = documents.if_array();
     if (list == nullptr) throw InvalidInput("", "expected a list of documents");
     if (list->size() > kMostDocuments) {
@@ -377,7 +523,7 @@ Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, ApplyO
     protocol::ApplyAnswer answer;
     std::map<std::string, protocol::DesiredState> wanted;
     co_await core_.change([&](const State& state) {
-        Batch batch(state);
+        Batch batch(state, caller.user_id);
         for (std::size_t i = 0; i < list->size(); ++i) {
             batch.add((*list)[i], "/" + std::to_string(i), std::nullopt);
         }
@@ -390,6 +536,15 @@ Task<protocol::ApplyAnswer> ResourceService::apply(json::value documents, ApplyO
         return store::Changes();
     });
     if (options.dry_run) answer.plans = co_await ask_hosts(std::move(wanted));
+    const Rights rights(core_.state(), caller.user_id);
+    if (!answer.plans || rights.is_admin()) co_return answer;
+    const auto may_see = [&](Kind kind, const std::string& name) {
+        const auto* entry = core_.state().resource(kind, name);
+        const bool asked = std::ranges::any_of(
+            answer.items, [&](const auto& each) { return each.kind == kind && each.name == name; });
+        return asked || (entry != nullptr && rights.see(entry->record));
+    };
+    for (auto& each : *answer.plans) narrow(each.plan, may_see);
     co_return answer;
 }
 
@@ -412,10 +567,10 @@ Task<> ResourceService::ask_host(std::string host_id, std::string question,
     *plan = co_await core_.plans().ask(std::move(host_id), std::move(question), kPlanPatience);
 }
 
-Task<std::string> ResourceService::create(Kind kind, json::value document) {
+Task<std::string> ResourceService::create(Caller caller, Kind kind, json::value document) {
     std::string id;
     co_await core_.change([&](const State& state) {
-        Batch batch(state);
+        Batch batch(state, caller.user_id);
         batch.add(document, "", kind);
         batch.check();
         const auto item = batch.answer().items.at(0);
@@ -430,7 +585,7 @@ Task<std::string> ResourceService::create(Kind kind, json::value document) {
     co_return id;
 }
 
-Task<> ResourceService::patch(Kind kind, std::string id_or_name, json::value patch) {
+Task<> ResourceService::patch(Caller caller, Kind kind, std::string id_or_name, json::value patch) {
     co_await core_.change([&](const State& state) {
         const auto& known = get(kind, id_or_name).record;
         refuse_deleting(known);
@@ -442,16 +597,17 @@ Task<> ResourceService::patch(Kind kind, std::string id_or_name, json::value pat
             name == nullptr || *name != json::value(known.name)) {
             throw InvalidInput("/name", fmt::format("a {} keeps its name", noun(kind)));
         }
-        Batch batch(state);
+        Batch batch(state, caller.user_id);
         batch.add(merged, "", kind);
         batch.check();
         return batch.changes();
     });
 }
 
-Task<> ResourceService::act(Kind kind, std::string id_or_name, Act act) {
+Task<> ResourceService::act(Caller caller, Kind kind, std::string id_or_name, Act act) {
     co_await core_.change([&](const State& state) {
         auto resource = get(kind, id_or_name).record;
+        Rights(state, caller.user_id).require(resource, Right::modify);
         refuse_deleting(resource);
         const auto& presence = state.host(resource.host_id)->presence;
         const auto host_now = now() + presence.clock_ahead;
@@ -499,9 +655,10 @@ Task<> ResourceService::act(Kind kind, std::string id_or_name, Act act) {
     });
 }
 
-Task<> ResourceService::remove(Kind kind, std::string id_or_name) {
+Task<> ResourceService::remove(Caller caller, Kind kind, std::string id_or_name) {
     co_await core_.change([&](const State& state) {
         auto resource = get(kind, id_or_name).record;
+        Rights(state, caller.user_id).require(resource, Right::manage);
         if (resource.deleting) return store::Changes();
         const HostPlan plan(state.host(resource.host_id)->record, state);
         if (const auto users = plan.users_of(resource); !users.empty()) {
@@ -515,23 +672,22 @@ Task<> ResourceService::remove(Kind kind, std::string id_or_name) {
     });
 }
 
-protocol::GroupView ResourceService::group(const std::string& name) const {
-    if (!core_.state().groups().contains(name)) {
-        throw Error(ErrorKind::not_found, "group \"{}\" is not known", name);
-    }
-    return core_.state().view(name);
-}
-
-Task<> ResourceService::remove_group(std::string name, Volumes volumes) {
+Task<> ResourceService::remove_group(Caller caller, std::string name, Volumes volumes) {
     co_await core_.change([&](const State& state) {
         const auto members = state.resources_in(name);
         if (members.empty()) throw Error(ErrorKind::not_found, "group \"{}\" is not known", name);
+        const Rights rights(state, caller.user_id);
         std::map<std::string, HostPlan> plans;
         store::Changes changes;
         for (const auto* each : members) {
             auto resource = each->record;
             if (resource.deleting) continue;
             if (resource.kind == Kind::volume && volumes == Volumes::keep) continue;
+            if (!rights.see(resource)) {
+                throw Error(ErrorKind::forbidden, "group {} has members that you may not see",
+                            name);
+            }
+            rights.require(resource, Right::manage);
             resource.deleting = true;
             renew(resource, ResourceState::deleting);
             const auto& host = state.host(resource.host_id)->record;

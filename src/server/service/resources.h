@@ -1,12 +1,12 @@
 // Workspaces, networks, volumes and images: what people want of them.
 //
 // A request is checked whole before anything changes, and is applied whole: one commit, one new
-// revision of each host that it touches.
+// revision of each host that it touches. What the caller may not do is refused as a whole too.
 #pragma once
 
 #include <boost/json/value.hpp>
 
-#include "server/service/core.h"
+#include "server/service/auth.h"
 
 namespace trailer::server {
 
@@ -28,23 +28,24 @@ class ResourceService {
 
     // Throws Error(not_found).
     const ResourceEntry& get(Kind kind, const std::string& id_or_name) const;
+    // For who may not see it, it is not there.
+    const ResourceEntry& get(const Caller& caller, Kind kind, const std::string& id_or_name) const;
 
     // Creates or updates by kind and name. `documents` is the request's JSON; throws InvalidInput
     // with pointers into it.
-    Task<protocol::ApplyAnswer> apply(boost::json::value documents, ApplyOptions options);
+    Task<protocol::ApplyAnswer> apply(Caller caller, boost::json::value documents,
+                                      ApplyOptions options);
     // Throws Error(conflict) when the name is taken. Gives the id.
-    Task<std::string> create(Kind kind, boost::json::value document);
+    Task<std::string> create(Caller caller, Kind kind, boost::json::value document);
     // A JSON merge patch of `running` and `spec`.
-    Task<> patch(Kind kind, std::string id_or_name, boost::json::value patch);
-    Task<> act(Kind kind, std::string id_or_name, Act act);
+    Task<> patch(Caller caller, Kind kind, std::string id_or_name, boost::json::value patch);
+    Task<> act(Caller caller, Kind kind, std::string id_or_name, Act act);
     // It is gone once its host has removed it. Throws Error(conflict) that names who uses it.
-    Task<> remove(Kind kind, std::string id_or_name);
+    Task<> remove(Caller caller, Kind kind, std::string id_or_name);
 
-    // Throws Error(not_found).
-    protocol::GroupView group(const std::string& name) const;
     // All that is in it, at once, but for volumes unless they are asked for. Throws Error(conflict)
     // where something outside uses any of it.
-    Task<> remove_group(std::string name, Volumes volumes);
+    Task<> remove_group(Caller caller, std::string name, Volumes volumes);
 
   private:
     Task<std::vector<protocol::PlanOfHost>> ask_hosts(

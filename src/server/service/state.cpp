@@ -30,11 +30,21 @@ std::int64_t& count_of(protocol::GroupView& view, Kind kind) {
 
 }  // namespace
 
+std::set<ResourceKey> uses_of(const protocol::WorkspaceSpec& spec) {
+    std::set<ResourceKey> uses{{Kind::image, spec.image}};
+    for (const auto& each : spec.networks) uses.emplace(Kind::network, each.network);
+    for (const auto& each : spec.mounts) {
+        if (!each.volume.empty()) uses.emplace(Kind::volume, each.volume);
+    }
+    return uses;
+}
+
 State::State(store::Snapshot snapshot) : meta_(std::move(snapshot.meta)) {
     for (const auto kind : protocol::kAllKinds) ids_[kind];
     store::Changes all;
     all.put_users = std::move(snapshot.users);
     all.put_tokens = std::move(snapshot.tokens);
+    all.put_grants = std::move(snapshot.grants);
     all.put_hosts = std::move(snapshot.hosts);
     all.put_resources = std::move(snapshot.resources);
     apply(all);
@@ -56,12 +66,34 @@ const store::Token* State::token_of_hash(const std::string& hash) const {
     return id == nullptr ? nullptr : find_in(tokens_, *id);
 }
 
+const store::Token* State::token(const std::string& id) const {
+    return find_in(tokens_, id);
+}
+
 std::vector<const store::Token*> State::tokens_of(const std::string& user_id) const {
     std::vector<const store::Token*> list;
     for (const auto& [id, token] : tokens_) {
         if (token.user_id == user_id) list.push_back(&token);
     }
     std::ranges::sort(list, {}, [](const store::Token* token) { return token->id; });
+    return list;
+}
+
+const store::Grant* State::grant(const std::string& user_id, const std::string& subject_id) const {
+    return find_in(grants_on(subject_id), user_id);
+}
+
+const std::map<std::string, store::Grant>& State::grants_on(const std::string& subject_id) const {
+    static const std::map<std::string, store::Grant> none;
+    const auto* grants = find_in(grants_, subject_id);
+    return grants == nullptr ? none : *grants;
+}
+
+std::vector<const store::Grant*> State::grants_of(const std::string& user_id) const {
+    std::vector<const store::Grant*> list;
+    for (const auto& [subject, grants] : grants_) {
+        if (const auto* grant = find_in(grants, user_id)) list.push_back(grant);
+    }
     return list;
 }
 
@@ -114,36 +146,24 @@ std::vector<const ResourceEntry*> State::resources_in(const std::string& group) 
 std::vector<Change> State::apply(const store::Changes& changes) {
     std::vector<Change> told;
     for (const auto& user : changes.put_users) users_[user.id] = user;
-    for (const auto& id : changes.remove_tokens) {
-        if (const auto* token = find_in(tokens_, id)) token_ids_.erase(token->hash);
-        tokens_.erase(id);
-    }
+    for (const auto& id : changes.remove_users) remove_user(id);
+    for (const auto& id : changes.remove_tokens) remove_token(id);
     for (const auto& token : changes.put_tokens) {
         tokens_[token.id] = token;
         token_ids_[token.hash] = token.id;
     }
     for (const auto& [key, value] : changes.put_meta) meta_[key] = value;
-    const auto remove_resource = [&](const std::string& id) {
-        const auto found = resources_.find(id);
-        if (found == resources_.end()) return;
-        const auto& record = found->second.record;
-        told.push_back({EventType::deleted, std::string(protocol::title(record.kind)), record.id,
-                        record.name, ""});
-        ids_.at(record.kind).erase(record.name);
-        on_host_[record.host_id].erase(id);
-        leave_group(record);
-        resources_.erase(found);
-    };
-    for (const auto& id : changes.remove_resources) remove_resource(id);
+    for (const auto& id : changes.remove_resources) remove_resource(id, told);
     for (const auto& id : changes.remove_hosts) {
         const auto found = hosts_.find(id);
         if (found == hosts_.end()) continue;
-        for (const auto ids = on_host_[id]; const auto& each : ids) remove_resource(each);
+        for (const auto ids = on_host_[id]; const auto& each : ids) remove_resource(each, told);
         const auto& record = found->second.record;
         told.push_back({EventType::deleted, "Host", record.id, record.name, ""});
         host_ids_.erase(record.name);
         registrations_.erase(record.registration_token);
         on_host_.erase(id);
+        grants_.erase(id);
         hosts_.erase(found);
     }
     for (const auto& host : changes.put_hosts) {
@@ -154,7 +174,60 @@ std::vector<Change> State::apply(const store::Changes& changes) {
         for (const auto& id : on_host_[host.id]) render(resources_.at(id));
     }
     for (const auto& resource : changes.put_resources) told.push_back(put(resource));
+    apply_grants(changes, told);
     return told;
+}
+
+void State::remove_user(const std::string& id) {
+    for (const auto* token : tokens_of(id)) remove_token(std::string(token->id));
+    for (auto& [subject, grants] : grants_) grants.erase(id);
+    std::erase_if(grants_, [](const auto& each) { return each.second.empty(); });
+    users_.erase(id);
+    for (auto& [resource_id, entry] : resources_) {
+        if (entry.record.owner_id == id) render(entry);
+    }
+}
+
+void State::remove_token(const std::string& id) {
+    if (const auto* token = find_in(tokens_, id)) token_ids_.erase(token->hash);
+    tokens_.erase(id);
+}
+
+void State::remove_resource(const std::string& id, std::vector<Change>& told) {
+    const auto found = resources_.find(id);
+    if (found == resources_.end()) return;
+    const auto& record = found->second.record;
+    told.push_back({EventType::deleted, std::string(protocol::title(record.kind)), record.id,
+                    record.name, ""});
+    ids_.at(record.kind).erase(record.name);
+    on_host_[record.host_id].erase(id);
+    grants_.erase(id);
+    leave_group(record);
+    resources_.erase(found);
+}
+
+// Who is granted something hears of it as of a change.
+void State::apply_grants(const store::Changes& changes, std::vector<Change>& told) {
+    for (const auto& [user_id, subject_id] : changes.remove_grants) {
+        const auto found = grants_.find(subject_id);
+        if (found == grants_.end()) continue;
+        found->second.erase(user_id);
+        if (found->second.empty()) grants_.erase(found);
+    }
+    for (const auto& grant : changes.put_grants) {
+        grants_[grant.subject_id][grant.user_id] = grant;
+        if (auto change = change_of(grant.subject_id)) told.push_back(std::move(*change));
+    }
+}
+
+std::optional<Change> State::change_of(const std::string& subject_id) const {
+    if (const auto* host = find_in(hosts_, subject_id)) {
+        return Change{EventType::updated, "Host", subject_id, host->record.name, host->text};
+    }
+    const auto* entry = find_in(resources_, subject_id);
+    if (entry == nullptr) return std::nullopt;
+    return Change{EventType::updated, std::string(protocol::title(entry->record.kind)), subject_id,
+                  entry->record.name, entry->text};
 }
 
 Change State::put(const store::Host& host) {
@@ -182,9 +255,12 @@ Change State::put(const store::Host& host) {
 
 Change State::put(const store::Resource& resource) {
     const auto [entry, fresh] = resources_.try_emplace(resource.id);
-    auto& [record, text] = entry->second;
+    auto& [record, text, uses] = entry->second;
     if (!fresh) leave_group(record);
     record = resource;
+    if (record.kind == Kind::workspace) {
+        uses = uses_of(wire::from_json<protocol::WorkspaceSpec>(record.spec));
+    }
     if (!record.group.empty()) groups_[record.group].insert(record.id);
     ids_.at(resource.kind)[resource.name] = resource.id;
     on_host_[resource.host_id].insert(resource.id);
@@ -253,6 +329,7 @@ protocol::ResourceView State::view(const store::Resource& resource) const {
     view.host_id = resource.host_id;
     if (const auto* host = find_in(hosts_, resource.host_id)) view.host = host->record.name;
     view.group = resource.group;
+    if (const auto* owner = user(resource.owner_id)) view.owner = owner->username;
     if (resource.kind == Kind::workspace) view.running = resource.running;
     view.spec = resource.spec;
     view.status = resource.status;
@@ -264,11 +341,12 @@ protocol::ResourceView State::view(const store::Resource& resource) const {
     return view;
 }
 
-protocol::GroupView State::view(const std::string& group) const {
+protocol::GroupView State::view(const std::string& group,
+                                const std::vector<const ResourceEntry*>& members) const {
     protocol::GroupView view;
     view.name = group;
     std::set<std::string> hosts;
-    for (const auto* entry : resources_in(group)) {
+    for (const auto* entry : members) {
         const auto& record = entry->record;
         if (const auto* host = find_in(hosts_, record.host_id)) hosts.insert(host->record.name);
         if (record.kind == Kind::workspace) ++view.states[wire::to_text(record.status)];

@@ -39,10 +39,17 @@ struct HostEntry {
     std::string text;
 };
 
+using ResourceKey = std::pair<Kind, std::string>;  // kind and name
+
 struct ResourceEntry {
     store::Resource record;
     std::string text;
+    // Of a workspace: its image, networks and volumes.
+    std::set<ResourceKey> uses;
 };
+
+// The image (it may be a reference that is no Image's name), networks and volumes of a workspace.
+std::set<ResourceKey> uses_of(const protocol::WorkspaceSpec& spec);
 
 // What changed, as listeners are told.
 struct Change {
@@ -59,10 +66,16 @@ class State {
 
     const store::User* user(const std::string& id) const;
     const store::User* user_named(const std::string& username) const;
-    bool has_users() const { return !users_.empty(); }
+    const std::unordered_map<std::string, store::User>& users() const { return users_; }
     const store::Token* token_of_hash(const std::string& hash) const;
+    const store::Token* token(const std::string& id) const;
     std::vector<const store::Token*> tokens_of(const std::string& user_id) const;
     std::string meta(const std::string& key) const;  // "" when it is not there
+    // Nothing where none was granted.
+    const store::Grant* grant(const std::string& user_id, const std::string& subject_id) const;
+    // By user.
+    const std::map<std::string, store::Grant>& grants_on(const std::string& subject_id) const;
+    std::vector<const store::Grant*> grants_of(const std::string& user_id) const;
 
     const HostEntry* host(const std::string& id_or_name) const;
     const HostEntry* host_of_registration(const std::string& registration_token) const;
@@ -87,10 +100,16 @@ class State {
 
     protocol::HostView view(const HostEntry& host) const;
     protocol::ResourceView view(const store::Resource& resource) const;
-    // Of a group that is there.
-    protocol::GroupView view(const std::string& group) const;
+    // Of a group, as far as these are of it.
+    protocol::GroupView view(const std::string& group,
+                             const std::vector<const ResourceEntry*>& members) const;
 
   private:
+    void remove_user(const std::string& id);
+    void remove_token(const std::string& id);
+    void remove_resource(const std::string& id, std::vector<Change>& told);
+    void apply_grants(const store::Changes& changes, std::vector<Change>& told);
+    std::optional<Change> change_of(const std::string& subject_id) const;
     Change put(const store::Host& host);
     Change put(const store::Resource& resource);
     void leave_group(const store::Resource& resource);
@@ -99,7 +118,8 @@ class State {
 
     std::unordered_map<std::string, store::User> users_;
     std::unordered_map<std::string, store::Token> tokens_;
-    std::unordered_map<std::string, std::string> token_ids_;  // by hash
+    std::unordered_map<std::string, std::string> token_ids_;             // by hash
+    std::map<std::string, std::map<std::string, store::Grant>> grants_;  // by subject, by user
     std::map<std::string, std::string> meta_;
     std::unordered_map<std::string, HostEntry> hosts_;
     std::map<std::string, std::string> host_ids_;       // by name
