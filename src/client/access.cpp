@@ -1,4 +1,6 @@
 // `trailer user`, `grant`, `revoke`, `grants` and `audit`: who may what, and who did what.
+#include "protocol/access.h"
+
 #include <boost/json.hpp>
 
 #include "base/text.h"
@@ -9,7 +11,6 @@
 #include "client/password.h"
 #include "client/session/since.h"
 #include "client/table.h"
-#include "protocol/access.h"
 #include "wire/json.h"
 #include "wire/yaml.h"
 
@@ -36,8 +37,7 @@ void show(const json::value& page, Format format, std::vector<std::string> title
           Row (*row_of)(const View&)) {
     if (format == Format::json || format == Format::yaml) {
         const auto& items = page.as_object().at("items");
-        print(stdout,
-              format == Format::yaml ? wire::to_yaml(items) : wire::pretty(items) + "\n");
+        print(stdout, format == Format::yaml ? wire::to_yaml(items) : wire::pretty(items) + "\n");
         return;
     }
     Table table(std::move(titles));
@@ -61,8 +61,8 @@ Subjected parse_subjected(const std::string& text) {
     const auto slash = text.find('/');
     const auto subject = parse_subject(text.substr(0, slash));
     if (slash == text.npos || slash + 1 == text.size() || !subject || *subject == Subject::group) {
-        throw UsageError(fmt::format(
-            "expected KIND/NAME such as workspace/dev or host/one, got \"{}\"", text));
+        throw UsageError(
+            fmt::format("expected KIND/NAME such as workspace/dev or host/one, got \"{}\"", text));
     }
     const auto name = text.substr(slash + 1);
     return {.subject = *subject,
@@ -128,8 +128,8 @@ Row audit_row(const AuditEntry& entry) {
 void add_user(Api& api, const UserFlags& flags) {
     protocol::UserRequest request;
     request.username = flags.name;
-    request.password =
-        read_password(flags.password_file, fmt::format("Password of the new user {}: ", flags.name));
+    request.password = read_password(flags.password_file,
+                                     fmt::format("Password of the new user {}: ", flags.name));
     if (!flags.role.empty()) request.role = parse_word<protocol::Role>(flags.role, "admin or user");
     api.post("/api/users", wire::to_json(request));
     print(stdout, fmt::format("user/{} created\n", flags.name));
@@ -224,9 +224,9 @@ int audit(const AuditFlags& flags) {
     add("from", read_moment("--since", flags.since));
     add("to", read_moment("--until", flags.until));
     Api api(resolve_target(credentials_file(), flags.connection));
-    show<AuditEntry>(
-        api.get("/api/audit" + query), flags.format,
-        {"BEGAN", "USER", "WORKSPACE", "WHAT", "FROM", "LASTED", "IN", "OUT", "END"}, audit_row);
+    show<AuditEntry>(api.get("/api/audit" + query), flags.format,
+                     {"BEGAN", "USER", "WORKSPACE", "WHAT", "FROM", "LASTED", "IN", "OUT", "END"},
+                     audit_row);
     return kDone;
 }
 

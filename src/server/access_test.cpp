@@ -87,10 +87,10 @@ Task<> stranger(World& world) {
     EXPECT_EQ((co_await world.call("PATCH", "/api/hosts/host-1", nothing, eve)).status, 404);
     EXPECT_EQ((co_await world.call("DELETE", "/api/workspaces/dev", nullptr, eve)).status, 404);
     EXPECT_EQ((co_await world.call("POST", "/api/workspaces/dev/stop", nullptr, eve)).status, 404);
-    const auto taken = co_await world.call(
-        "POST", "/api/apply", wire::parse(R"([{"kind": "Workspace", "name": "dev",
+    const auto taken = co_await world.call("POST", "/api/apply",
+                                           wire::parse(R"([{"kind": "Workspace", "name": "dev",
         "spec": {"image": "busybox"}}])"),
-        eve);
+                                           eve);
     EXPECT_EQ(taken.status, 422);
     EXPECT_THAT(taken.pointers(), testing::Contains("/0/name"));
     EXPECT_EQ((co_await world.call("GET", "/api/users/eve/grants", nullptr, eve)).status, 200);
@@ -108,11 +108,11 @@ Task<> roles(World& world) {
     EXPECT_EQ(co_await grant(world, "workspaces/dev", "eve", "king"), 422);
     EXPECT_EQ(co_await grant(world, "workspaces/dev", "eve", "viewer"), 200);
     // What the workspace uses comes with it, and nothing else.
-    for (const auto& [list, names] :
-         {std::pair("hosts", std::vector<std::string>{"host-1"}), std::pair("workspaces", std::vector<std::string>{"dev"}),
-          std::pair("networks", std::vector<std::string>{"lab"}), std::pair("volumes", std::vector<std::string>{"data"})}) {
-        const auto answer =
-            co_await world.call("GET", fmt::format("/api/{}", list), nullptr, eve);
+    for (const auto& [list, names] : {std::pair("hosts", std::vector<std::string>{"host-1"}),
+                                      std::pair("workspaces", std::vector<std::string>{"dev"}),
+                                      std::pair("networks", std::vector<std::string>{"lab"}),
+                                      std::pair("volumes", std::vector<std::string>{"data"})}) {
+        const auto answer = co_await world.call("GET", fmt::format("/api/{}", list), nullptr, eve);
         EXPECT_EQ(answer.names(), names);
     }
     const json::value change = json::object{{"spec", json::object{{"hostname", "x"}}}};
@@ -270,7 +270,8 @@ Task<> users(World& world) {
     const auto eve = as(co_await make_user(world, "eve"));
     json::object again{{"username", "eve"}, {"password", kPassword}};
     EXPECT_EQ((co_await world.call("POST", "/api/users", again)).status, 409);
-    EXPECT_THAT((co_await world.call("GET", "/api/users")).at("items").as_array(), testing::SizeIs(2));
+    EXPECT_THAT((co_await world.call("GET", "/api/users")).at("items").as_array(),
+                testing::SizeIs(2));
     EXPECT_EQ((co_await world.call("POST", "/api/users", again, eve)).status, 403);
 
     json::object user{{"role", "user"}};
@@ -296,8 +297,7 @@ Task<> kept(World& world) {
     const auto token = co_await make_user(world, "eve");
     co_await grant_host(world, "eve", {"create_workspaces"});
     co_await grant(world, "workspaces/dev", "eve", "editor");
-    co_await world.call("POST", "/api/apply",
-                        wire::parse(R"([{"kind": "Workspace", "name": "mine",
+    co_await world.call("POST", "/api/apply", wire::parse(R"([{"kind": "Workspace", "name": "mine",
                                          "spec": {"image": "busybox"}}])"),
                         as(token));
     co_await world.restart();

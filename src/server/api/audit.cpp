@@ -48,9 +48,8 @@ store::AuditQuery query_of(const Services& services, const Call& call) {
     if (const auto text = call.query.find("kind"); text && !text->empty()) {
         query.kind = wire::from_text<protocol::AuditKind>(*text);
         if (!query.kind) {
-            throw InvalidInput("?kind",
-                               "expected logs, exec, attach, port, host_logs or proxy, got " +
-                                   *text);
+            throw InvalidInput(
+                "?kind", "expected logs, exec, attach, port, host_logs or proxy, got " + *text);
         }
     }
     query.from = time_in(call.query, "from");

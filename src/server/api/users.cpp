@@ -78,8 +78,7 @@ GrantSubject subject_of(const Services& services, const Call& call, std::optiona
 }
 
 Task<> grants_on(Services& services, Call& call, std::optional<Kind> kind) {
-    const GrantList list{
-        services.users.grants_on(call.caller, subject_of(services, call, kind))};
+    const GrantList list{services.users.grants_on(call.caller, subject_of(services, call, kind))};
     co_await call.answer(200, wire::to_json_text(list));
 }
 
@@ -89,8 +88,7 @@ Task<> grant(Services& services, Call& call, std::optional<Kind> kind) {
     const auto& user = call.parameters.at(1);
     protocol::GrantView made;
     if (kind) {
-        auto request =
-            wire::from_json<protocol::ResourceGrantRequest>(body, wire::Unknown::refuse);
+        auto request = wire::from_json<protocol::ResourceGrantRequest>(body, wire::Unknown::refuse);
         made = co_await services.users.grant(call.caller, std::move(subject), user, request);
     } else {
         auto request = wire::from_json<protocol::HostGrantRequest>(body, wire::Unknown::refuse);
@@ -122,7 +120,8 @@ void add_grant_routes(Router& router, Services& services, const std::string& pat
 }  // namespace
 
 void add_user_routes(Router& router, Services& services) {
-    const auto add = [&](std::string method, std::string path, Task<> (*handler)(Services&, Call&)) {
+    const auto add = [&](std::string method, std::string path,
+                         Task<> (*handler)(Services&, Call&)) {
         router.add(std::move(method), std::move(path), Access::user,
                    [&services, handler](Call& call) { return handler(services, call); });
     };

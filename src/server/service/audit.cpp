@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using protocol::AuditEntry;
 
-constexpr auto kWriteEvery = 5s;   // the counts of what is under way
-constexpr auto kGather = 200ms;    // what ends together is written together
+constexpr auto kWriteEvery = 5s;  // the counts of what is under way
+constexpr auto kGather = 200ms;   // what ends together is written together
 constexpr auto kPruneEvery = 1h;
 constexpr auto kVisitPause = 5min;
 
@@ -133,8 +133,11 @@ Task<std::unique_ptr<AuditLog::Session>> AuditLog::resume(std::string session_id
     }
     ++record->kept.entry.connections;
     record->kept.entry.ended.reset();
-    changed(*record);
-    co_return attach(record);
+    // Counted from here on, so that nobody ends it or forgets it while it is written.
+    auto again = attach(record);
+    auto news = std::vector{record->current()};
+    co_await core_.write_audit(std::move(news));
+    co_return again;
 }
 
 Task<std::optional<AuditEntry>> AuditLog::find(std::string session_id) {
@@ -163,12 +166,16 @@ void AuditLog::sweep_visits() {
     for (auto& [key, visit] : visits_) {
         if (visit.session.use_count() > 1) visit.last = time;
     }
-    std::erase_if(visits_,
-                  [&](const auto& each) { return time - each.second.last > kVisitPause; });
+    std::erase_if(visits_, [&](const auto& each) { return time - each.second.last > kVisitPause; });
 }
 
 Task<std::vector<AuditEntry>> AuditLog::read(store::AuditQuery query) {
-    return core_.read_audit(std::move(query));
+    auto entries = co_await core_.read_audit(std::move(query));
+    for (auto& entry : entries) {
+        const auto found = records_.find(entry.id);
+        if (found != records_.end()) entry = found->second->current().entry;
+    }
+    co_return entries;
 }
 
 Task<> AuditLog::flush() {

@@ -47,7 +47,7 @@ class AuditLog {
         RelayReport report_;
     };
 
-    // Returns when the disk has it. Throws Error(unavailable) when it can't be written: then the
+    // Both return when the disk has it. Throw Error(unavailable) when it can't be written: then the
     // session must not begin.
     Task<std::unique_ptr<Session>> begin(protocol::AuditEntry entry);
     // Of a session that is taken up again: its entry, or a new one like `entry` where it is not
@@ -60,7 +60,7 @@ class AuditLog {
     // five minutes. Held for as long as something is under way.
     Task<std::shared_ptr<Session>> visit(protocol::AuditEntry entry);
 
-    // The newest first.
+    // The newest first, as they are at this moment.
     Task<std::vector<protocol::AuditEntry>> read(store::AuditQuery query);
 
     // Writes down what has changed, and forgets what is older than the retention. Until cancelled.
@@ -92,7 +92,8 @@ class AuditLog {
     Core& core_;
     std::chrono::milliseconds retention_;
     aio::Signal wake_;
-    std::map<std::string, std::shared_ptr<Record>> records_;  // by id: under way, or not yet written
+    std::map<std::string, std::shared_ptr<Record>>
+        records_;  // by id: under way, or not yet written
     std::map<VisitKey, Visit> visits_;
     std::chrono::steady_clock::time_point pruned_{};
 };

@@ -42,8 +42,7 @@ Task<protocol::UserView> UserService::create(protocol::UserRequest request) {
     if (!faults.empty()) throw InvalidInput(std::move(faults));
     store::User user{
         .id = new_id(), .username = request.username, .role = request.role, .created = now()};
-    user.password_hash =
-        co_await core_.pool().run([&] { return hash_password(request.password); });
+    user.password_hash = co_await core_.pool().run([&] { return hash_password(request.password); });
     co_await core_.change([&](const State& state) {
         if (state.user_named(user.username) != nullptr) {
             throw Error(ErrorKind::conflict, "there is a user {} already", user.username);
