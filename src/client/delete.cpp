@@ -1,4 +1,4 @@
-// `trailer delete`: by kind and name, or all that files name, dependants first.
+// `trailer delete`: by kind and name, or all that files name, in whatever order these stand.
 #include <boost/json.hpp>
 #include <iostream>
 
@@ -42,7 +42,7 @@ std::vector<Doomed> doomed_by(const DeleteFlags& flags) {
         if (of_compose && document.kind == protocol::Kind::volume && !flags.volumes) continue;
         doomed.push_back({subject_of(document.kind), document.name});
     }
-    // Files name first what others need.
+    // Files mostly name first what others need.
     std::ranges::reverse(doomed);
     return doomed;
 }
@@ -74,46 +74,82 @@ std::vector<Goal> remove_group(Api& api, const std::string& name, bool volumes) 
     return goals;
 }
 
+// Deletes one after another. What is used by others of them is refused until those are on their
+// way, so it is tried again as long as any other goes.
+class Removal {
+  public:
+    Removal(Api& api, const DeleteFlags& flags) : api_(api), flags_(flags) {}
+
+    void run(std::vector<Doomed> left) {
+        while (!left.empty()) {
+            std::vector<Doomed> in_use;
+            std::vector<Error> refusals;
+            for (auto& each : left) {
+                try {
+                    remove(each);
+                } catch (const Error& e) {
+                    if (e.kind() != ErrorKind::conflict) {
+                        report(each, e);
+                        continue;
+                    }
+                    in_use.push_back(std::move(each));
+                    refusals.push_back(e);
+                }
+            }
+            if (in_use.size() == left.size()) {
+                for (std::size_t i = 0; i < in_use.size(); ++i) report(in_use[i], refusals[i]);
+                return;
+            }
+            left = std::move(in_use);
+        }
+    }
+
+    std::vector<Goal> take_goals() { return std::move(goals_); }
+    int exit_code() const { return exit_code_; }
+
+  private:
+    void remove(const Doomed& doomed) {
+        const auto& [subject, name] = doomed;
+        if (subject == Subject::group) {
+            std::ranges::move(remove_group(api_, name, flags_.volumes), std::back_inserter(goals_));
+            return;
+        }
+        api_.remove(path_of(subject, name));
+        print(stdout, fmt::format("{}/{} deleted\n", noun(subject), name));
+        if (const auto kind = kind_of(subject)) {
+            goals_.push_back({.kind = *kind, .name = name, .aim = Goal::Aim::gone});
+        }
+    }
+
+    void report(const Doomed& doomed, const Error& error) {
+        const auto& [subject, name] = doomed;
+        // With files, what is gone already is as it was asked for.
+        if (!flags_.files.files.empty() && error.kind() == ErrorKind::not_found) {
+            print(stdout, fmt::format("{}/{} is not there\n", noun(subject), name));
+        } else if (error.kind() == ErrorKind::unauthenticated ||
+                   error.kind() == ErrorKind::unavailable) {
+            throw Error(error);  // no other would fare better
+        } else {
+            exit_code_ = report_failure(fmt::format("delete {} {}", noun(subject), name), error);
+        }
+    }
+
+    Api& api_;
+    const DeleteFlags& flags_;
+    std::vector<Goal> goals_;
+    int exit_code_ = kDone;
+};
+
 }  // namespace
 
 int remove(const DeleteFlags& flags) {
-    const auto doomed = doomed_by(flags);
+    auto doomed = doomed_by(flags);
     Api api(resolve_target(credentials_file(), flags.connection));
-    int exit_code = kDone;
-    const auto wait_for_these = [&](std::vector<Goal> goals) {
-        if (!wait_for(api, std::move(goals), flags.wait.timeout())) exit_code = kFailed;
-    };
-    std::vector<Goal> goals;
-    for (std::size_t i = 0; i < doomed.size(); ++i) {
-        const auto& [subject, name] = doomed[i];
-        // What comes next may be in use by what goes now: the server refuses that until it is gone.
-        const bool next_kind = i > 0 && doomed[i - 1].subject != subject;
-        if (next_kind && !flags.files.files.empty()) wait_for_these(std::exchange(goals, {}));
-        try {
-            if (subject == Subject::group) {
-                std::ranges::move(remove_group(api, name, flags.volumes),
-                                  std::back_inserter(goals));
-                continue;
-            }
-            api.remove(path_of(subject, name));
-            print(stdout, fmt::format("{}/{} deleted\n", noun(subject), name));
-            if (const auto kind = kind_of(subject)) {
-                goals.push_back({.kind = *kind, .name = name, .aim = Goal::Aim::gone});
-            }
-        } catch (const Error& e) {
-            // With files, what is gone already is as it was asked for.
-            if (!flags.files.files.empty() && e.kind() == ErrorKind::not_found) {
-                print(stdout, fmt::format("{}/{} is not there\n", noun(subject), name));
-            } else if (e.kind() == ErrorKind::unauthenticated ||
-                       e.kind() == ErrorKind::unavailable) {
-                throw;  // no other would fare better
-            } else {
-                exit_code = report_failure(fmt::format("delete {} {}", noun(subject), name), e);
-            }
-        }
-    }
-    if (flags.wait.wait) wait_for_these(std::move(goals));
-    return exit_code;
+    Removal removal(api, flags);
+    removal.run(std::move(doomed));
+    const bool all_gone =
+        !flags.wait.wait || wait_for(api, removal.take_goals(), flags.wait.timeout());
+    return all_gone ? removal.exit_code() : kFailed;
 }
 
 }  // namespace trailer::client

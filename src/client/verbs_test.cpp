@@ -376,9 +376,23 @@ TEST_F(DeleteTest, AFilesDocumentsGoLastToFirstAndMayBeGoneAlready) {
     EXPECT_EQ(done.exit_code, 0) << done.errors;
     EXPECT_EQ(done.output,
               "workspace/dev deleted\nvolume/gone is not there\nnetwork/lab deleted\n");
-    EXPECT_THAT(api.calls(), ElementsAre("DELETE /api/workspaces/dev", "GET /api/events",
-                                         "GET /api/workspaces/dev", "DELETE /api/volumes/gone",
+    EXPECT_THAT(api.calls(), ElementsAre("DELETE /api/workspaces/dev", "DELETE /api/volumes/gone",
                                          "DELETE /api/networks/lab"));
+}
+
+TEST_F(DeleteTest, TheOrderOfAFileMeansNothing) {
+    const auto file = write("all.yml",
+                            "kind: Workspace\nname: dev\n---\nkind: Workspace\nname: db\n---\n"
+                            "kind: Network\nname: lab\n");
+    api.refuse("DELETE /api/workspaces/db", 409, "workspace db is used by dev");
+    api.on("DELETE /api/workspaces/db", {204, ""});
+    auto done = run({"delete", "-f", file});
+    EXPECT_EQ(done.exit_code, 0) << done.errors;
+    EXPECT_EQ(done.output, "network/lab deleted\nworkspace/dev deleted\nworkspace/db deleted\n");
+    api.refuse("DELETE /api/networks/kept", 409, "network kept is used by another");
+    done = run({"delete", "network", "kept", "lab"});
+    EXPECT_EQ(done.exit_code, 1);
+    EXPECT_EQ(done.errors, "trailer: delete network kept: network kept is used by another\n");
 }
 
 TEST_F(DeleteTest, WaitsUntilItIsGone) {
