@@ -34,6 +34,16 @@ std::string os_name(const std::filesystem::path& root) {
 
 }  // namespace
 
+protocol::HostBounds bounds_of(const config::Config& config) {
+    const auto& bounds = config.bounds;
+    return {.allow_privileged = bounds.allow_privileged,
+            .allow_host_network = bounds.allow_host_network,
+            .allowed_bind_roots = bounds.allowed_bind_roots,
+            .allowed_devices = bounds.allowed_devices,
+            .allowed_capabilities = bounds.allowed_capabilities,
+            .allowed_parents = bounds.allowed_parents};
+}
+
 HostFacts host_facts(const config::Config& config, const std::optional<runtime::Info>& engine,
                      const std::filesystem::path& root) {
     HostFacts facts;
@@ -64,12 +74,7 @@ HostFacts host_facts(const config::Config& config, const std::optional<runtime::
     capabilities.network_interfaces =
         metrics::network_interfaces(metrics::interface_addresses(), root / "sys");
 
-    const auto& bounds = config.bounds;
-    capabilities.allow_privileged = bounds.allow_privileged;
-    capabilities.allow_host_network = bounds.allow_host_network;
-    capabilities.allowed_bind_roots = bounds.allowed_bind_roots;
-    capabilities.allowed_devices = bounds.allowed_devices;
-    capabilities.allowed_capabilities = bounds.allowed_capabilities;
+    static_cast<protocol::HostBounds&>(capabilities) = bounds_of(config);
     return facts;
 }
 

@@ -100,6 +100,28 @@ TEST(OwnContainer, IsFoundByItsCgroup) {
         << "the innermost";
 }
 
+TEST(OwnContainer, DirectoriesOfTheHostAreSeenWhereTheyAreMounted) {
+    const std::vector<std::string> roots{"/srv/models", "/srv/other", "/", "/data/a/b"};
+    HostTree host;
+    EXPECT_THAT(unseen_directories(roots, "unix:///var/run/docker.sock", host.root()), IsEmpty())
+        << "this is the host";
+    host.put(".dockerenv");
+    host.put("run/.containerenv");
+    const std::string mounts =
+        "27 1 0:30 / / rw - overlay overlay rw\n28 27 254:0 /srv/models /srv/models ro - ext4 a "
+        "rw\n"
+        "29 27 254:0 /data /data ro - ext4 a rw\n";
+    host.put("proc/self/mountinfo", mounts);
+    EXPECT_THAT(unseen_directories(roots, "unix:///var/run/docker.sock", host.root()), IsEmpty())
+        << "the engine runs in this container";
+    EXPECT_THAT(unseen_directories(roots, "tcp://10.0.0.9:2375", host.root()),
+                ElementsAre("/srv/other"));
+    host.put("proc/self/mountinfo",
+             mounts + "30 27 0:24 /docker.sock /var/run/docker.sock rw - tmpfs tmpfs rw\n");
+    EXPECT_THAT(unseen_directories(roots, "unix:///var/run/docker.sock", host.root()),
+                ElementsAre("/srv/other"));
+}
+
 TEST(OwnContainer, OfPodmanIsFoundByItsMounts) {
     HostTree host;
     host.put("run/.containerenv");

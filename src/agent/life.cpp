@@ -20,17 +20,16 @@ constexpr auto kProvenSession = 10s;
 // So soon has the first volume of a host its size; how often they are measured is VolumeMeter's.
 constexpr auto kLookForVolumes = 5s;
 
-reconcile::Options reconcile_options(const config::HostBounds& bounds, std::string own_container,
+reconcile::Options reconcile_options(const config::Config& config, std::string own_container,
                                      std::filesystem::path root) {
     reconcile::Options options;
-    options.bounds.network_pools = bounds.network_pools;
-    options.bounds.network_pool_prefix = static_cast<int>(bounds.network_pool_prefix);
+    auto& bounds = options.bounds;
+    static_cast<protocol::HostBounds&>(bounds) = bounds_of(config);
+    bounds.unseen_bind_roots =
+        unseen_directories(bounds.allowed_bind_roots, config.docker_host, root);
+    bounds.network_pools = config.bounds.network_pools;
+    bounds.network_pool_prefix = static_cast<int>(config.bounds.network_pool_prefix);
     options.host_subnets = [root = std::move(root)] { return host_subnets(root); };
-    options.bounds.allow_privileged = bounds.allow_privileged;
-    options.bounds.allow_host_network = bounds.allow_host_network;
-    options.bounds.allowed_bind_roots = bounds.allowed_bind_roots;
-    options.bounds.allowed_devices = bounds.allowed_devices;
-    options.bounds.allowed_capabilities = bounds.allowed_capabilities;
     options.own_container_id = std::move(own_container);
     return options;
 }
@@ -105,8 +104,7 @@ Task<std::string> Life::find_own_container() {
 }
 
 void Life::start_reconciler(std::string own_container_id) {
-    auto options =
-        reconcile_options(options_.config.bounds, std::move(own_container_id), options_.root);
+    auto options = reconcile_options(options_.config, std::move(own_container_id), options_.root);
     options.disk_used_percent = [this] { return engine_disk_used(); };
     options.conditions_changed = [this] { heartbeat_now_.notify(); };
     reconciler_ = std::make_unique<reconcile::Reconciler>(

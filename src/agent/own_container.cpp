@@ -85,6 +85,15 @@ std::optional<std::string> id_in_cgroups(const fs::path& root) {
     return std::nullopt;
 }
 
+// Something is mounted there or above, but for the container's own root.
+bool is_from_outside(const fs::path& path, const fs::path& root) {
+    for (auto each = path.lexically_normal(); each != each.parent_path();
+         each = each.parent_path()) {
+        if (is_mount_point(each, root)) return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 bool is_container_id(std::string_view text) {
@@ -102,6 +111,22 @@ bool in_container(const fs::path& root) {
     return std::ranges::any_of(mounts(root), [](const Mount& mount) {
         return std::ranges::find(kEngineMounts, mount.point) != kEngineMounts.end();
     });
+}
+
+std::vector<std::string> unseen_directories(const std::vector<std::string>& directories,
+                                            const std::string& docker_host, const fs::path& root) {
+    constexpr std::string_view kUnix = "unix://";
+    std::vector<std::string> unseen;
+    if (!in_container(root)) return unseen;
+    const bool beside =
+        docker_host.starts_with(kUnix) && !is_from_outside(docker_host.substr(kUnix.size()), root);
+    if (beside) return unseen;
+    for (const auto& each : directories) {
+        // All of the host is allowed anyway.
+        const bool whole = fs::path(each).lexically_normal() == "/";
+        if (!whole && !is_from_outside(each, root)) unseen.push_back(each);
+    }
+    return unseen;
 }
 
 std::vector<std::string> own_container_candidates(const fs::path& root) {

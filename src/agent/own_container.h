@@ -18,6 +18,14 @@ bool in_container(const std::filesystem::path& root = "/");
 // Whether something is mounted exactly at `path`.
 bool is_mount_point(const std::filesystem::path& path, const std::filesystem::path& root = "/");
 
+// Of directories of the engine's host: those that this process, in a container, does not see as
+// they are there, because nothing is mounted at them or above. None outside a container, and none
+// where the engine's socket is no mount either: then the engine runs beside it. `docker_host` as in
+// the configuration.
+std::vector<std::string> unseen_directories(const std::vector<std::string>& directories,
+                                            const std::string& docker_host,
+                                            const std::filesystem::path& root = "/");
+
 // What may be this container's ID, best first: full IDs from the sources of the engine's mounts and
 // from the cgroup's path, then the host name, which is the ID's beginning unless it was chosen
 // otherwise. Empty outside a container. The caller asks the engine which of them is one.

@@ -137,6 +137,9 @@ void bounds(Page& page, const protocol::Capabilities& can) {
                can.allowed_bind_roots.empty() ? "none" : joined(can.allowed_bind_roots));
     page.field("Devices", joined(can.allowed_devices));
     page.field("Capabilities", joined(can.allowed_capabilities));
+    const bool any =
+        std::ranges::find(can.allowed_parents, protocol::kAnyParent) != can.allowed_parents.end();
+    page.field("Parents", any ? "every interface" : joined(can.allowed_parents));
 }
 
 void equipment(Page& page, const HostView& host) {

@@ -23,6 +23,8 @@ struct HostBounds {
     bool allow_host_network = false;
     std::vector<std::string> allowed_devices;
     std::vector<std::string> allowed_capabilities;
+    // Interfaces that may carry macvlan and ipvlan networks; "*": all.
+    std::vector<std::string> allowed_parents{"*"};
     // Where networks that name no subnet get theirs from. The second serves where the first lies in
     // a route of the host, as 10.0.0.0/8 does in many a company.
     std::vector<std::string> network_pools{"10.200.0.0/15", "172.28.0.0/14"};

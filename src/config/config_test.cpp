@@ -81,16 +81,21 @@ TEST_F(ConfigTest, TheTableIsTheProductsFlagTable) {
 
 TEST_F(ConfigTest, TheHostsBoundsAreKeysOfTheFileAlone) {
     for (const auto* flag : {"allow-privileged", "allowed-bind-roots", "allow-host-network",
-                             "allowed-devices", "allowed-capabilities"}) {
+                             "allowed-devices", "allowed-capabilities", "allowed-parents"}) {
         EXPECT_EQ(find_flag(flag), nullptr) << flag;
         EXPECT_THAT(refusal(directory_ / "a.yml", {{flag, "true"}}), HasSubstr(flag));
     }
     const auto file = write(
         "allow_privileged: true\nallowed_bind_roots: [/srv, /data]\nallow_host_network: true\n"
-        "allowed_devices: [/dev/kvm]\nallowed_capabilities: [NET_ADMIN]\n");
+        "allowed_devices: [/dev/kvm]\nallowed_capabilities: [NET_ADMIN]\n"
+        "allowed_parents: [eth1]\n");
     const auto config = load(file, {}, Role::agent);
     EXPECT_EQ(config.bounds,
-              (HostBounds{true, {"/srv", "/data"}, true, {"/dev/kvm"}, {"NET_ADMIN"}}));
+              (HostBounds{true, {"/srv", "/data"}, true, {"/dev/kvm"}, {"NET_ADMIN"}, {"eth1"}}));
+    EXPECT_EQ(HostBounds().allowed_parents, std::vector<std::string>{"*"});
+    EXPECT_THAT(load(write("allowed_parents: []\n"), {}, Role::agent).bounds.allowed_parents,
+                testing::IsEmpty());
+    EXPECT_THAT(refusal(write("allowed_parents: [eth/0]\n"), {}), HasSubstr("is no interface"));
 }
 
 TEST_F(ConfigTest, PoolsForNetworksAreCheckedAndTheirFaultsNamed) {

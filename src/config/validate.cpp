@@ -161,6 +161,17 @@ Fault capabilities_fault(const std::vector<std::string>& names) {
     return std::nullopt;
 }
 
+Fault parents_fault(const std::vector<std::string>& names) {
+    constexpr std::size_t kLongest = 15;  // netdevice(7): IFNAMSIZ, with its final zero
+    for (const auto& name : names) {
+        if (!name.empty() && name.size() <= kLongest && name.find_first_of("/ \t\n") == name.npos) {
+            continue;
+        }
+        return fmt::format("`{}` is no interface; expected a name such as eth0, or *", name);
+    }
+    return std::nullopt;
+}
+
 // An IPv4 network has a piece of its own prefix, an IPv6 network a /64.
 Fault pools_fault(const std::vector<std::string>& pools) {
     namespace ip = boost::asio::ip;
@@ -216,6 +227,7 @@ std::optional<std::string> fault_of(const Setting& setting, const Config& config
     if (flag == "allowed-capabilities") {
         return capabilities_fault(config.bounds.allowed_capabilities);
     }
+    if (flag == "allowed-parents") return parents_fault(config.bounds.allowed_parents);
     if (flag == "network-pools") return pools_fault(config.bounds.network_pools);
     if (flag == "network-pool-prefix" && (config.bounds.network_pool_prefix < kWidestPiece4 ||
                                           config.bounds.network_pool_prefix > kLeastPiece4)) {

@@ -5,6 +5,7 @@
 // means: register again.
 #pragma once
 
+#include "protocol/bounds.h"
 #include "protocol/resources.h"
 
 namespace trailer::protocol {
@@ -45,8 +46,8 @@ struct Gpu {
 };
 BOOST_DESCRIBE_STRUCT(Gpu, (), (uuid, name, memory_total))
 
-// What the host can do, as the host detail view shows it.
-struct Capabilities {
+// What the host can do, as the host detail view shows it, and what it allows.
+struct Capabilities : HostBounds {
     std::string runtime;              // "docker"
     std::string runtime_version;      // "20.10.24"
     std::string runtime_api_version;  // "1.41"
@@ -58,20 +59,13 @@ struct Capabilities {
     std::vector<Gpu> gpus;
     std::vector<std::string> network_drivers;          // "bridge", "ipvlan", of the engine
     std::vector<NetworkInterface> network_interfaces;  // those that can carry macvlan and ipvlan
-    // The host's own bounds, which no server can widen.
-    bool allow_privileged = false;
-    bool allow_host_network = false;
-    std::vector<std::string> allowed_bind_roots;
-    std::vector<std::string> allowed_devices;
-    std::vector<std::string> allowed_capabilities;
 
     bool operator==(const Capabilities&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Capabilities, (),
+BOOST_DESCRIBE_STRUCT(Capabilities, (HostBounds),
                       (runtime, runtime_version, runtime_api_version, storage_driver, kernel,
                        cgroup_version, cpus, memory_total, gpus, network_drivers,
-                       network_interfaces, allow_privileged, allow_host_network, allowed_bind_roots,
-                       allowed_devices, allowed_capabilities))
+                       network_interfaces))
 
 // POST /api/agent/register. Refused with 403: "pending approval" (try again later), or with 409
 // when the token belongs to a host that is bound to another key.
@@ -273,10 +267,12 @@ struct DesiredImage : Desired<ImageSpec> {
     std::int64_t rebuilds = 0;
     // The agent has told that its own pull brought this image to the host.
     bool pulled = false;
+    // What the agent has told of the image that it pulled though it was here: made from this.
+    std::string forced_pull;
 
     bool operator==(const DesiredImage&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (Desired<ImageSpec>), (rebuilds, pulled))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (Desired<ImageSpec>), (rebuilds, pulled, forced_pull))
 
 struct DesiredWorkspace : Desired<WorkspaceSpec> {
     bool running = true;

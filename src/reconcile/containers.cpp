@@ -1,10 +1,34 @@
 #include "reconcile/containers.h"
 
+#include <algorithm>
+#include <boost/json/parse.hpp>
+
 namespace trailer::reconcile {
 
 using protocol::RestartPolicy;
 using runtime::Container;
 using runtime::ContainerState;
+
+namespace {
+
+// A text member of each of the mounts in the spec that the container was made from.
+std::vector<std::string> in_mounts(const Container& container, std::string_view member) {
+    std::vector<std::string> list;
+    boost::system::error_code error;
+    const auto text = runtime::label_of(container.labels, runtime::label::kSpec);
+    const auto spec = json::parse(text, error);
+    const auto* members = error ? nullptr : spec.if_object();
+    const auto* mounts = members == nullptr ? nullptr : members->if_contains("mounts");
+    if (mounts == nullptr || !mounts->is_array()) return list;
+    for (const auto& mount : mounts->get_array()) {
+        const auto* fields = mount.if_object();
+        const auto* found = fields == nullptr ? nullptr : fields->if_contains(member);
+        if (found != nullptr && found->is_string()) list.emplace_back(found->get_string());
+    }
+    return list;
+}
+
+}  // namespace
 
 Containers::Containers(const Observed& observed) {
     for (const auto& [id, container] : observed.containers) {
@@ -30,6 +54,15 @@ Incarnation Containers::of(const WantedWorkspace& workspace) const {
         }
     }
     return found;
+}
+
+std::vector<std::string> binds_of(const Container& container) {
+    return in_mounts(container, "bind");
+}
+
+bool mounts_volume(const Container& container, std::string_view volume) {
+    const auto volumes = in_mounts(container, "volume");
+    return std::ranges::find(volumes, volume) != volumes.end();
 }
 
 bool starts_again(const WantedWorkspace& workspace, const Container& container) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reconcile/plan.h"
@@ -28,6 +29,10 @@ class Containers {
   private:
     std::multimap<std::string, const runtime::Container*> by_resource_;
 };
+
+// By the spec that it was made from: the host's paths that it binds, the volumes that it mounts.
+std::vector<std::string> binds_of(const runtime::Container& container);
+bool mounts_volume(const runtime::Container& container, std::string_view volume);
 
 // Whether the container that has ended is to be started again.
 bool starts_again(const WantedWorkspace& workspace, const runtime::Container& container);

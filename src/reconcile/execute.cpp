@@ -229,10 +229,7 @@ class Execution {
     }
 
     Task<> create_container() {
-        if (step_.pull_first) {
-            co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull),
-                                         progress_);
-        }
+        if (step_.pull_first) co_await pull_for_container();
         std::optional<Error> failure;
         try {
             const auto id = co_await runtime_.create_container(step_.spec);
@@ -256,9 +253,15 @@ class Execution {
                         "never` it is up to you",
                         step_.spec.image);
         }
-        co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull), progress_);
+        co_await pull_for_container();
         const auto id = co_await runtime_.create_container(step_.spec);
         touched_.containers.push_back(id);
+    }
+
+    // Told at once: whoever counts what the engine is busy with need not wait for a registry.
+    Task<> pull_for_container() {
+        if (progress_) progress_("pulling " + step_.spec.image);
+        co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull), progress_);
     }
 
     Task<> explain_conflict(Error conflict) {

@@ -34,6 +34,8 @@ bool Observer::take(const Event& event) {
             if (event.id == own_container_id_ || !changes_container(event.action)) return false;
             if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return false;
             if (event.action == "destroy") return forget_container(event.id);
+            if (event.action == "kill") killed_.insert(event.id);
+            if (event.action == "start") killed_.erase(event.id);
             containers_.insert(event.id);
             return true;
         case Event::Type::network:
@@ -60,6 +62,8 @@ bool Observer::forget_container(const std::string& id) {
     destroyed_.insert(id);
     answered_.erase(id);
     containers_.erase(id);
+    observed_.memory.interrupted.erase(id);
+    killed_.erase(id);
     return observed_.containers.erase(id) > 0;
 }
 
@@ -144,6 +148,7 @@ Task<> Observer::list() {
             fresh.containers.erase(id);
             fresh.networks.erase(id);
         }
+        note_interrupted(fresh);
         fresh.memory = std::move(observed_.memory);
         fresh.disk_used_percent = observed_.disk_used_percent;
         observed_ = std::move(fresh);
@@ -151,6 +156,22 @@ Task<> Observer::list() {
         complete_ = false;
         throw;
     }
+}
+
+// Those whose end nobody saw.
+void Observer::note_interrupted(const Observed& fresh) {
+    using runtime::ContainerState;
+    auto& interrupted = observed_.memory.interrupted;
+    for (const auto& [id, container] : fresh.containers) {
+        if (container.state != ContainerState::exited) continue;
+        const auto before = observed_.containers.find(id);
+        const bool known = before != observed_.containers.end() &&
+                           before->second.state == ContainerState::exited &&
+                           before->second.started == container.started;
+        if (!known || killed_.erase(id) > 0) interrupted[id] = container.started;
+    }
+    std::erase_if(interrupted,
+                  [&](const auto& each) { return !fresh.containers.contains(each.first); });
 }
 
 Task<> Observer::look_at_container(std::string id) {
@@ -165,6 +186,9 @@ Task<> Observer::look_at_container(std::string id) {
         }
         if (found && found->id != own_container_id_ && is_managed(found->labels) &&
             !destroyed_.contains(id)) {
+            if (found->state == runtime::ContainerState::exited && killed_.erase(id) > 0) {
+                observed_.memory.interrupted[id] = found->started;
+            }
             observed_.containers[found->id] = std::move(*found);
         } else {
             observed_.containers.erase(id);
@@ -223,10 +247,10 @@ Task<> Observer::look_at_images() {
             const auto id = each.id;
             images[id] = std::move(each);
         }
-        std::set<std::string> references;
+        std::map<std::string, std::string> references;
         for (const auto wanted = wanted_references_; const auto& reference : wanted) {
             const auto found = co_await runtime_.find_image(reference);
-            if (found) references.insert(reference);
+            if (found) references.emplace(reference, found->id);
         }
         if (images_answered_ > asked) co_return;
         images_answered_ = asked;

@@ -50,6 +50,7 @@ class Observer {
     bool forget_container(const std::string& id);
     bool forget_network(const std::string& id);
     Task<> list();
+    void note_interrupted(const Observed& fresh);
     Task<> look_at_container(std::string id);
     Task<> look_at_network(std::string id_or_name);
     Task<> look_at_volume(std::string name);
@@ -64,6 +65,7 @@ class Observer {
     // Ids are never used again: an answer from before must not bring such an object back.
     // Containers and networks, since the last listing began.
     std::set<std::string> destroyed_;
+    std::set<std::string> killed_;  // containers that got a signal, and were not started since
     // Answers may overtake each other: of two about one thing the one to the later question counts.
     std::uint64_t asked_ = 0;
     std::uint64_t listed_ = 0;

@@ -33,15 +33,19 @@ struct Memory {
     std::map<std::string, Timestamp> unknown_since;   // object -> seen to belong to nothing known
     bool from_cache = false;                          // what is wanted: the server has yet to tell
     std::set<std::string> images_in_use;  // could not be removed; until the next full listing
+    // Containers that ended, and maybe not by themselves: someone ended them, an engine on its own
+    // way out among others, or nobody looked. Such an end says nothing about what they were made
+    // from. id -> when the run began that ended so.
+    std::map<std::string, std::optional<Timestamp>> interrupted;
 };
 
 // What the engine has, of what Trailer made, and what stands around it.
 struct Observed {
-    std::map<std::string, runtime::Container> containers;     // by id
-    std::map<std::string, runtime::Network> networks;         // by id
-    std::map<std::string, runtime::Volume> volumes;           // by name
-    std::map<std::string, runtime::Image> images;             // by id
-    std::set<std::string> references;                         // of wanted pulled images: those here
+    std::map<std::string, runtime::Container> containers;  // by id
+    std::map<std::string, runtime::Network> networks;      // by id
+    std::map<std::string, runtime::Volume> volumes;        // by name
+    std::map<std::string, runtime::Image> images;          // by id
+    std::map<std::string, std::string> references;  // of wanted pulled images: those here, and ids
     std::map<std::string, runtime::Network> others_networks;  // by id: not made by Trailer
     std::vector<TakenSubnet> host_subnets;  // the host's routes and addresses, once asked for
     std::map<std::string, std::int64_t> volume_sizes;  // by name, bytes; those that are known

@@ -49,6 +49,7 @@ class Planner {
     bool has_volume(const WantedVolume& wanted) const;
     void image(const WantedImage& wanted);
     BuiltImage built_image(const WantedImage& wanted) const;
+    bool is_fresh(const WantedImage& wanted) const;
     // Collects what must be there before a container of this workspace can be made. False when one
     // of them will not come.
     bool needs(const WantedWorkspace& wanted, std::vector<Index>& before);
@@ -91,6 +92,7 @@ class Planner {
                  const std::string& why, Chain chain);
     enum class Proof { passed, pending, failed };
     Proof prove(const WantedWorkspace& wanted, const Container& next);
+    bool was_interrupted(const WantedWorkspace& wanted, const Container& next) const;
     // True while what is wanted is what has failed already.
     bool has_failed(const WantedWorkspace& wanted, const Container& failed) const;
     void stay_rolled_back(const WantedWorkspace& wanted, const Container& current,

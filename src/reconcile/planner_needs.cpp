@@ -85,15 +85,25 @@ void Planner::image(const WantedImage& wanted) {
         step(makes_image_[wanted.name]).image = &wanted;
         return;
     }
-    const bool here = observed_.references.contains(wanted.reference);
-    const auto pulled = observed_.memory.forced_pulls.find(wanted.key.id);
-    const bool fresh = !wanted.force_pull || (pulled != observed_.memory.forced_pulls.end() &&
-                                              pulled->second == wanted.hash);
-    if (here && fresh) return;
+    const auto found = observed_.references.find(wanted.reference);
+    const bool here = found != observed_.references.end();
+    if (here && is_fresh(wanted)) {
+        // Who asks for a pull wants what the tag means now, also where it has moved.
+        if (wanted.force_pull) image_ids_[wanted.name] = found->second;
+        return;
+    }
     makes_image_[wanted.name] = add(Action::pull_image, wanted.key, wanted.name, "",
                                     here ? "is to be pulled again" : "is not there");
     step(makes_image_[wanted.name]).image = &wanted;
     step(makes_image_[wanted.name]).brings_image = !here;
+}
+
+// Whether it has been pulled since that was asked for. What comes from the cache may not know it.
+bool Planner::is_fresh(const WantedImage& wanted) const {
+    const auto& memory = observed_.memory;
+    if (!wanted.force_pull || memory.from_cache || wanted.forced_pull == wanted.hash) return true;
+    const auto pulled = memory.forced_pulls.find(wanted.key.id);
+    return pulled != memory.forced_pulls.end() && pulled->second == wanted.hash;
 }
 
 Planner::BuiltImage Planner::built_image(const WantedImage& wanted) const {

@@ -14,20 +14,6 @@ namespace {
 
 constexpr const char* kLeftover = "belongs to nothing known";
 
-// By the spec that it was made from.
-bool mounts_volume(const Container& container, std::string_view volume) {
-    boost::system::error_code error;
-    const auto spec = json::parse(label_of(container.labels, label::kSpec), error);
-    const auto* members = error ? nullptr : spec.if_object();
-    const auto* mounts = members == nullptr ? nullptr : members->if_contains("mounts");
-    if (mounts == nullptr || !mounts->is_array()) return false;
-    return std::ranges::any_of(mounts->get_array(), [&](const json::value& mount) {
-        const auto* fields = mount.if_object();
-        const auto* name = fields == nullptr ? nullptr : fields->if_contains("volume");
-        return name != nullptr && name->is_string() && name->get_string() == volume;
-    });
-}
-
 }  // namespace
 
 bool Planner::is_due(Kind kind, const std::string& object, const std::string& name) {

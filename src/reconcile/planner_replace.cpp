@@ -74,12 +74,13 @@ std::vector<Change> Planner::why_replace(const WantedWorkspace& wanted,
 void Planner::replace(const WantedWorkspace& wanted, const Container& current,
                       const Container* next, const std::string& why, Chain chain) {
     detach_stale(wanted, current, chain);
+    const bool again = next != nullptr && was_interrupted(wanted, *next);
     if (next == nullptr) {
         std::vector<Index> before;
         const auto name = wanted.name + kNextSuffix;
         if (name_is_held(wanted, name) || !needs(wanted, before)) return;
         waits_for_name(name, make_container(wanted, name, why, before, chain));
-    } else if (wanted.running) {
+    } else if (wanted.running && !again) {
         const auto proof = prove(wanted, *next);
         if (proof == Proof::pending) return;
         if (proof == Proof::failed) {
@@ -94,9 +95,10 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
         }
     }
     const std::string id = next == nullptr ? "" : next->id;
-    if (wanted.running && (next == nullptr || next->state == ContainerState::created)) {
+    if (wanted.running && (next == nullptr || again || next->state == ContainerState::created)) {
         const auto index =
-            follow(chain, Action::start_replacement, wanted.key, wanted.name, id, why);
+            follow(chain, Action::start_replacement, wanted.key, wanted.name, id,
+                   again ? "was ended from outside before it had proved itself" : why);
         step(index).replaces = current.id;
         step(index).stop_first = is_running(current);
         step(index).grace = wanted.stop_grace;
@@ -109,6 +111,17 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     const auto index = follow(chain, Action::finish_replacement, wanted.key, wanted.name, id, why);
     step(index).replaces = current.id;
     releases(current, index);
+}
+
+// Its end is no proof against it: not where it was ended from outside, nor where nobody saw it. One
+// that has failed does so again.
+bool Planner::was_interrupted(const WantedWorkspace& wanted, const Container& next) const {
+    if (next.state != ContainerState::exited) return false;
+    const bool to_be_healthy = wanted.replace.on_unhealthy == protocol::OnUnhealthy::roll_back &&
+                               next.health != runtime::ContainerHealth::none;
+    const auto found = observed_.memory.interrupted.find(next.id);
+    return (next.exit_code != 0 || to_be_healthy) && found != observed_.memory.interrupted.end() &&
+           found->second == next.started;
 }
 
 Planner::Proof Planner::prove(const WantedWorkspace& wanted, const Container& next) {

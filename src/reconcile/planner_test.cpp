@@ -105,6 +105,40 @@ TEST_F(PlannerTest, AnImageBuiltAnewReplacesWhatRunsOnIt) {
     EXPECT_NE(engine.container("dev")->image_id, before);
 }
 
+TEST_F(PlannerTest, AMovedTagReplacesWhoeverAskedForAPull) {
+    auto& image = add_image(desired, "tools");
+    image.spec.dockerfile = "";
+    add_workspace(desired, "dev").spec.image = "tools";
+    settle();
+    const auto before = engine.container("dev")->image_id;
+    engine.move_tag("tools:1");
+    EXPECT_THAT(planned().steps, IsEmpty()) << "nobody asked for a pull";
+    ++desired.images[0].rebuilds;
+    settle();
+    EXPECT_NE(engine.container("dev")->image_id, before);
+    const auto moved = engine.container("dev")->image_id;
+    ++desired.images[0].rebuilds;
+    settle();
+    EXPECT_EQ(engine.container("dev")->image_id, moved) << "the tag means the same as before";
+    EXPECT_EQ(engine.count("create_container"), 2U);
+}
+
+// An agent that has just started does not know what the one before it has pulled.
+TEST_F(PlannerTest, WhatWasPulledByForceIsNotPulledAgainWhereTheServerKnows) {
+    auto& image = add_image(desired, "tools");
+    image.spec.dockerfile = "";
+    image.spec.pull = true;
+    settle();
+    ASSERT_THAT(actions(planned()), ElementsAre(Action::pull_image));
+    memory.from_cache = true;
+    EXPECT_THAT(planned().steps, IsEmpty()) << "the server has yet to tell";
+    memory.from_cache = false;
+    desired.images[0].forced_pull = compile(desired, bounds).images[0].hash;
+    EXPECT_THAT(planned().steps, IsEmpty());
+    ++desired.images[0].rebuilds;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::pull_image));
+}
+
 TEST_F(PlannerTest, AnInterruptedReplacementGoesOn) {
     add_workspace(desired, "dev");
     settle();

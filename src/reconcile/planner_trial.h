@@ -40,9 +40,11 @@ class PlannerTest : public testing::Test {
     }
     Task<> plan_into(Plan* made) {
         Observer observer(engine, "");
-        observer.memory() = memory;
         observer.set_disk_used(disk_used_percent);
-        *made = co_await plan_now(wanted_, observer, rules, later);
+        co_await look_now(wanted_, observer);
+        // As if someone had looked all the time.
+        observer.memory() = memory;
+        *made = plan(wanted_, observer.observed(), rules, now() + later);
     }
 
     WantedState wanted_;

@@ -66,7 +66,7 @@ class RandomWorld {
             seen.volumes[each.name] = {.name = each.name, .labels = some(each.spec.labels)};
         }
         for (const auto& each : wanted.images) {
-            if (coin()) seen.references.insert(each.reference);
+            if (coin()) seen.references.emplace(each.reference, "sha256:" + next_id());
             if (!coin()) continue;
             const auto id = "sha256:" + next_id();
             seen.images[id] = {

@@ -57,6 +57,11 @@ Load load_of(const Step& step) {
     }
 }
 
+bool starts(Action action) {
+    return action == Action::start_container || action == Action::restart_container ||
+           action == Action::start_replacement || action == Action::roll_back;
+}
+
 }  // namespace
 
 class Reconciler::Impl {
@@ -78,8 +83,13 @@ class Reconciler::Impl {
         for_each_wanted([&](const auto& each) {
             known.insert(each.key);
             const auto found = before.find(each.key);
-            if (found == before.end() || found->second != each.revision) failures_.erase(each.key);
+            if (found != before.end() && found->second == each.revision) {
+                before.erase(found);
+                return;
+            }
+            failures_.erase(each.key);
         });
+        for (const auto& [key, revision] : before) abandon(key);
         const auto unknown = [&](const auto& each) { return !known.contains(each.first); };
         std::erase_if(reported_, unknown);
         std::erase_if(told_setbacks_, unknown);
@@ -181,6 +191,7 @@ class Reconciler::Impl {
         Clock::time_point began;
         std::string detail;
         Clock::time_point detail_told{};
+        aio::TaskGroup* attempt = nullptr;
     };
     struct Failure {
         std::string text;
@@ -193,6 +204,14 @@ class Reconciler::Impl {
 
     void wake() {
         if (wake_) wake_->notify();
+    }
+
+    // What a step waits for may take very long: another wish need not wait for its end.
+    void abandon(const Key& key) {
+        const auto found = busy_.find(key);
+        if (found == busy_.end() || found->second.attempt == nullptr) return;
+        const auto load = found->second.load;
+        if (load == Load::waiting || load == Load::building) found->second.attempt->cancel();
     }
 
     template <typename Visit>
@@ -385,7 +404,9 @@ class Reconciler::Impl {
             if (failure != failures_.end() && failure->second.next_try > Clock::now()) continue;
             const auto load = load_of(step);
             auto& under_way = loads[load == Load::stopping ? Load::engine : load];
-            if (under_way >= most.at(load) || loads[Load::waiting] >= kWaitingSteps) continue;
+            const bool may_wait = load == Load::stopping || load == Load::waiting;
+            if (under_way >= most.at(load)) continue;
+            if (may_wait && loads[Load::waiting] >= kWaitingSteps) continue;
             if (goes_round(step)) continue;
             ++under_way;
             busy_[step.key] = {.action = step.action, .load = load, .began = Clock::now()};
@@ -423,14 +444,22 @@ class Reconciler::Impl {
         remember(step);
         Touched touched;
         std::exception_ptr failure;
+        bool abandoned = false;
+        aio::TaskGroup attempt(co_await asio::this_coro::executor);
+        busy_.at(step.key).attempt = &attempt;
         try {
-            co_await execute(
+            refuse_beyond_bounds(step);
+            attempt.spawn(execute(
                 runtime_, step, limits_,
-                [this, key = step.key](std::string_view line) { progress(key, line); }, touched);
+                [this, key = step.key](std::string_view line) { progress(key, line); }, touched));
+            co_await attempt.join();
+            abandoned = attempt.cancelled();
         } catch (const std::exception& e) {
+            busy_.at(step.key).attempt = nullptr;
             if (aio::is_cancellation(e)) throw;
             failure = std::current_exception();
         }
+        busy_.at(step.key).attempt = nullptr;
         try {
             co_await observer_.look_at(touched);
         } catch (const std::exception& e) {
@@ -440,10 +469,27 @@ class Reconciler::Impl {
         busy_.erase(step.key);
         if (failure) {
             failed(step, failure);
-        } else {
+        } else if (!abandoned) {
             note_done(step, touched);
         }
         wake();
+    }
+
+    // At each start: what a link leads to may have changed since the state was compiled.
+    void refuse_beyond_bounds(const Step& step) const {
+        std::vector<std::string> binds;
+        if (step.action == Action::create_container) {
+            for (const auto& each : step.spec.mounts) {
+                if (each.type == runtime::ContainerMount::Type::bind) binds.push_back(each.source);
+            }
+        } else if (starts(step.action)) {
+            const auto& started = step.action == Action::roll_back ? step.replaces : step.object;
+            const auto& containers = observer_.observed().containers;
+            const auto found = containers.find(started);
+            if (found != containers.end()) binds = binds_of(found->second);
+        }
+        const auto fault = fault_of_binds(binds, options_.bounds);
+        if (!fault.empty()) throw Error(ErrorKind::forbidden, "{}", fault);
     }
 
     void note_done(const Step& step, const Touched& touched) {
@@ -481,6 +527,10 @@ class Reconciler::Impl {
         const auto activity = busy_.find(key);
         if (activity == busy_.end()) return;
         activity->second.detail = std::string(line.substr(0, 200));
+        // It pulls: others need not wait for its registry.
+        if (activity->second.action == Action::create_container) {
+            activity->second.load = Load::waiting;
+        }
         if (Clock::now() - activity->second.detail_told < kProgressEvery) return;
         activity->second.detail_told = Clock::now();
         wake();
@@ -557,6 +607,10 @@ class Reconciler::Impl {
             progress.applied_revision = found->second;
         }
         progress.pulled = memory.pulled.contains(wanted.key.id);
+        if (const auto found = memory.forced_pulls.find(wanted.key.id);
+            found != memory.forced_pulls.end()) {
+            progress.forced_pull = found->second;
+        }
         if (const auto waits = planned.waits.find(wanted.key); waits != planned.waits.end()) {
             wait_for(waits->second.first, waits->second.second, progress);
         } else if (progress.planned && !progress.busy) {

@@ -302,6 +302,105 @@ TEST(ReconcilerTest, WhatIsDeletedIsToldSo) {
     world.play(deletes(world));
 }
 
+Task<> deleted_while_it_is_made(World& world) {
+    add_network(world.desired, "lab");
+    add_volume(world.desired, "data");
+    add_workspace(world.desired, "dev");
+    world.engine.hold("create");
+    world.apply();
+    co_await world.until([&] { return world.engine.held() == 3; }, "all three to be under way");
+    world.desired.workspaces[0].deleting = world.desired.networks[0].deleting = true;
+    world.desired.volumes[0].deleting = true;
+    world.apply();
+    co_await aio::sleep(20ms);
+    EXPECT_EQ(world.status("dev"), State::deleting);
+    EXPECT_EQ(world.status("lab", Kind::network), State::deleting);
+    EXPECT_EQ(world.status("data", Kind::volume), State::deleting);
+    world.engine.let_go();
+    co_await world.until_status("dev", State::deleted);
+    co_await world.until_status("lab", State::deleted, Kind::network);
+    co_await world.until_status("data", State::deleted, Kind::volume);
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent"));
+    EXPECT_THAT(world.engine.volumes(), IsEmpty());
+    EXPECT_THAT(world.engine.networks(), SizeIs(1)) << "the engine's own bridge";
+}
+
+// The server forgets what is told to be deleted: a volume that was made after that stayed for ever.
+TEST(ReconcilerTest, WhatIsBeingMadeIsNotDeletedYet) {
+    World world;
+    world.play(deleted_while_it_is_made(world));
+}
+
+Task<> pulls_that_hang(World& world) {
+    world.engine.hold("pull_image");
+    for (int i = 0; i < 40; ++i) {
+        add_workspace(world.desired, fmt::format("a{:02}", i)).spec.image =
+            fmt::format("far/away:{}", i);
+    }
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    EXPECT_EQ(world.status("a00"), State::deploying);
+    EXPECT_THAT(world.messages("a00"), HasSubstr("pulling far/away:0"));
+    world.desired.workspaces.back().running = false;
+    world.change(world.desired.workspaces.back());
+    co_await world.until_status("dev", State::stopped);
+    world.engine.let_go();
+    co_await world.until_status("a39", State::running);
+}
+
+Task<> wants_another_meanwhile(World& world) {
+    world.engine.hold("pull_image");
+    add_workspace(world.desired, "dev").spec.image = "far/away:1";
+    auto& image = add_image(world.desired, "tools");
+    image.spec.dockerfile = "";
+    world.apply();
+    co_await world.until([&] { return world.engine.held() == 2; }, "the pulls");
+    world.desired.workspaces[0].spec.image = "image:1";
+    world.desired.images[0].deleting = true;
+    ++world.desired.images[0].revision;
+    world.change(world.desired.workspaces[0]);
+    co_await world.until_status("dev", State::running);
+    co_await world.until_status("tools", State::deleted, Kind::image);
+    EXPECT_EQ(world.messages("dev"), "");
+    EXPECT_EQ(world.reconciler.reconcile().status, Health::ok);
+}
+
+TEST(ReconcilerTest, APullThatNobodyWantsAnyMoreIsGivenUp) {
+    World world;
+    world.play(wants_another_meanwhile(world));
+}
+
+Task<> mended_spec(World& world) {
+    add_workspace(world.desired, "dev").spec.image = "no-such:1";
+    world.apply();
+    for (int attempts = 1; attempts < 3; ++attempts) {
+        co_await world.until(
+            [&] {
+                return world.engine.count("pull_image no-such:1") > static_cast<unsigned>(attempts);
+            },
+            "another attempt");
+    }
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("next try in 4 s"));
+    world.desired.workspaces[0].spec.env["A"] = "1";
+    world.change(world.desired.workspaces[0]);
+    co_await world.until(
+        [&] { return world.messages("dev").find("next try in 1 s") != std::string::npos; },
+        "a try at once, and the first wait after it");
+    EXPECT_EQ(world.engine.count("pull_image no-such:1"), 4U);
+}
+
+TEST(ReconcilerTest, TheWaitGrowsAndAChangeOfTheSpecBeginsAnew) {
+    World world;
+    world.play(mended_spec(world));
+}
+
+TEST(ReconcilerTest, ARegistryThatHangsBlocksNobodyElse) {
+    World world;
+    world.play(pulls_that_hang(world));
+}
+
 Task<> disabled(World& world) {
     add_workspace(world.desired, "dev");
     world.apply();

@@ -161,6 +161,20 @@ TEST_F(ReplacementTest, ANewOneThatTurnsUnhealthyOrTakesTooLongIsRolledBack) {
     EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
 }
 
+TEST_F(ReplacementTest, OneThatWasEndedFromOutsideIsStartedAgainAndOneThatFailedIsNot) {
+    start_and_change();
+    put_next();
+    engine.kill_container("dev.next", 137);
+    const auto* next = engine.container("dev.next");
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back));
+    memory.interrupted[next->id] = next->started;
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan), ElementsAre(Action::start_replacement, Action::finish_replacement));
+    EXPECT_EQ(plan.steps[0].object, next->id);
+    memory.interrupted[next->id] = *next->started - 1s;  // another run of it
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back));
+}
+
 TEST_F(ReplacementTest, WithoutAskingForItHealthKeepsNobodyWaiting) {
     start_and_change();
     put_next(ContainerHealth::starting);
@@ -204,6 +218,49 @@ Task<> turns_unhealthy(World& world) {
 TEST(HealthTest, ANewOneThatDoesNotGetHealthyIsRolledBackOnceAndToldOf) {
     World world;
     world.play(turns_unhealthy(world));
+}
+
+// What an engine on its way out does to it (Docker 20.10 stops every container, tells of it, and
+// still answers): it must not be taken for a failure of what it was made from.
+enum class EndIs { told, unseen };
+
+Task<> engine_ends_meanwhile(World& world, EndIs end) {
+    auto& workspace = add_workspace(world.desired, "dev");
+    workspace.spec.health_check = {.command = {"true"}};
+    workspace.spec.replace.on_unhealthy = OnUnhealthy::roll_back;
+    workspace.spec.restart = protocol::RestartPolicy::no;
+    world.apply();
+    co_await world.until_status("dev", State::starting);
+    world.engine.set_health("dev", ContainerHealth::healthy);
+    co_await world.until_status("dev", State::running);
+    const auto former = world.engine.container("dev")->id;
+    world.desired.workspaces[0].redeploys = 1;
+    world.change(world.desired.workspaces[0]);
+    co_await world.until([&] { return world.engine.count("start_container") == 2; }, "a start");
+    co_await aio::sleep(20ms);
+    const auto next = world.engine.container("dev.next")->id;
+    if (end == EndIs::told) {
+        world.engine.interrupt_container("dev.next", 143);
+        world.engine.set_down(true);
+    } else {
+        world.engine.set_down(true);
+        world.engine.kill_container("dev.next", 137);
+    }
+    co_await aio::sleep(50ms);
+    world.engine.set_down(false);
+    co_await world.until([&] { return world.engine.count("start_container") >= 3; }, "another");
+    world.engine.set_health("dev.next", ContainerHealth::healthy);
+    co_await world.until_status("dev", State::running);
+    EXPECT_EQ(world.engine.container("dev")->id, next);
+    EXPECT_NE(next, former);
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
+}
+
+TEST(HealthTest, AnEngineThatEndsMeanwhileIsNoFailureOfTheNewOne) {
+    for (const auto end : {EndIs::told, EndIs::unseen}) {
+        World world;
+        world.play(engine_ends_meanwhile(world, end));
+    }
 }
 
 Task<> taken_port(World& world) {

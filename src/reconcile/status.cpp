@@ -100,7 +100,8 @@ template <typename Object>
 void simple_status(const Wanted& wanted, const Object* object, const Progress& progress,
                    StatusReport& report, Timestamp now) {
     if (object != nullptr) report.observed = observed_of(*object);
-    if (wanted.deleting) report.status = object == nullptr ? State::deleted : State::deleting;
+    const bool gone = object == nullptr && !progress.busy;  // else it may be being made
+    if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status != State::deleted && obstacle(wanted, progress, report, now)) return;
     if (wanted.deleting) return;
     report.status = object == nullptr ? State::pending : State::created;
@@ -244,6 +245,8 @@ StatusReport status_of(const WantedImage& wanted, const Observed& observed,
     }
     if (found != nullptr) report.observed = observed_of(*found);
     if (wanted.pulled || progress.pulled) report.observed["pulled"] = true;
+    const auto& forced = progress.forced_pull.empty() ? wanted.forced_pull : progress.forced_pull;
+    if (!forced.empty()) report.observed["forced_pull"] = forced;
     const bool gone = found == nullptr && !progress.planned && !progress.busy;
     if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status != State::deleted && obstacle(wanted, progress, report, now)) {
@@ -271,7 +274,7 @@ StatusReport status_of(const WantedWorkspace& wanted, const Containers& containe
     if (container != nullptr) report.observed = observed_of(*container);
     remarks(wanted, progress, report, now);
     const bool gone = container == nullptr && found.former == nullptr && found.failed == nullptr &&
-                      found.others.empty();
+                      found.others.empty() && !progress.busy;
     if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status == State::deleted || obstacle(wanted, progress, report, now)) return report;
     if (wanted.deleting) return report;

@@ -21,7 +21,8 @@ struct Progress {
     std::string setback;         // why it is not as wanted, though nothing will be done about it
     std::string drift;           // what someone changed, where that is told only
     std::int64_t applied_revision = 0;
-    bool pulled = false;  // of an image: our own pull brought it
+    bool pulled = false;      // of an image: our own pull brought it
+    std::string forced_pull;  // of an image: the hash that was pulled by force
 };
 
 // The report of one resource at this moment; its messages carry `now`.

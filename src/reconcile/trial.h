@@ -87,13 +87,18 @@ class Loop {
     asio::io_context context_;
 };
 
+// Sees the engine whole.
+inline Task<> look_now(const WantedState& wanted, Observer& observer) {
+    observer.set_references(references_of(wanted));
+    observer.missed_events();
+    co_await observer.look([](const auto&) { return false; });
+}
+
 // Sees the engine whole and plans.
 inline Task<Plan> plan_now(const WantedState& wanted, Observer& observer,
                            HostRules rules = {.leftover_grace = 0ms},
                            std::chrono::milliseconds later = 1h) {
-    observer.set_references(references_of(wanted));
-    observer.missed_events();
-    co_await observer.look([](const auto&) { return false; });
+    co_await look_now(wanted, observer);
     // As if each replacement had run long enough, and each leftover had been there long enough.
     co_return plan(wanted, observer.observed(), rules, now() + later);
 }
@@ -119,6 +124,7 @@ Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose cho
         if (!touched.forced_pull.empty()) {
             observer.memory().forced_pulls[step.key.id] = touched.forced_pull;
         }
+        co_await observer.look_at(touched);
     }
 }
 

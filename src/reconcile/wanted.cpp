@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/asio/ip/address_v6.hpp>
 #include <cmath>
-#include <filesystem>
 
 #include "base/crypto.h"
 #include "wire/json.h"
@@ -84,9 +83,11 @@ runtime::Labels labels_of(const std::map<std::string, std::string>& users, const
     return labels;
 }
 
-WantedNetwork network_of(const protocol::DesiredNetwork& desired, const std::string& host_id) {
+WantedNetwork network_of(const protocol::DesiredNetwork& desired, const Bounds& bounds,
+                         const std::string& host_id) {
     auto wanted = wanted_of<WantedNetwork>(Kind::network, desired);
     const auto& spec = desired.spec;
+    if (!wanted.deleting) wanted.fault = fault_of(spec, bounds);
     wanted.spec = {
         .name = desired.name,
         .driver = wire::to_text(spec.driver),
@@ -104,8 +105,10 @@ WantedNetwork network_of(const protocol::DesiredNetwork& desired, const std::str
     return wanted;
 }
 
-WantedVolume volume_of(const protocol::DesiredVolume& desired, const std::string& host_id) {
+WantedVolume volume_of(const protocol::DesiredVolume& desired, const Bounds& bounds,
+                       const std::string& host_id) {
     auto wanted = wanted_of<WantedVolume>(Kind::volume, desired);
+    if (!wanted.deleting) wanted.fault = fault_of(desired.spec, bounds);
     wanted.spec = {.name = desired.name,
                    .driver = desired.spec.driver,
                    .driver_options = desired.spec.driver_options,
@@ -119,6 +122,7 @@ WantedImage image_of(const protocol::DesiredImage& desired, const std::string& h
     wanted.reference = protocol::with_tag(spec.reference);
     wanted.built = !spec.dockerfile.empty();
     wanted.pulled = desired.pulled;
+    wanted.forced_pull = desired.forced_pull;
     wanted.force_pull = spec.pull || desired.rebuilds > 0;
     auto made_from = without_defaults(wire::to_json(spec)).as_object();
     if (desired.rebuilds != 0) made_from["rebuilds"] = desired.rebuilds;
@@ -132,107 +136,42 @@ WantedImage image_of(const protocol::DesiredImage& desired, const std::string& h
     return wanted;
 }
 
-// A path under one of the roots, also after following the links that this process can see.
-bool under_a_root(const std::string& path, const std::vector<std::string>& roots) {
-    namespace fs = std::filesystem;
-    const auto inside = [&](const fs::path& candidate) {
-        return std::ranges::any_of(roots, [&](const std::string& root) {
-            const auto base = fs::path(root).lexically_normal();
-            const auto relative = candidate.lexically_relative(base);
-            return !relative.empty() && *relative.begin() != "..";
-        });
-    };
-    const auto normal = fs::path(path).lexically_normal();
-    if (!inside(normal)) return false;
-    std::error_code error;
-    const auto real = fs::weakly_canonical(normal, error);
-    if (error) return false;
-    if (real == normal) return true;
-    return std::ranges::any_of(roots, [&](const std::string& root) {
-        const auto base = fs::weakly_canonical(root, error);
-        const auto relative = real.lexically_relative(base);
-        return !error && !relative.empty() && *relative.begin() != "..";
-    });
-}
-
-std::string bind_fault(const std::string& path, const Bounds& bounds) {
-    if (under_a_root(path, bounds.allowed_bind_roots)) return "";
-    return fmt::format(
-        "this host does not let workspaces mount {}: allowed_bind_roots in its agent's "
-        "configuration file has {}",
-        path,
-        bounds.allowed_bind_roots.empty()
-            ? "no directory"
-            : fmt::format("only {}", fmt::join(bounds.allowed_bind_roots, ", ")));
-}
-
-std::string refused(std::string_view what, std::string_view key) {
-    return fmt::format("this host does not let workspaces {}: {} in its agent's configuration file",
-                       what, key);
-}
-
-bool has_word(const std::vector<std::string>& list, std::string_view word) {
-    return std::ranges::find(list, word) != list.end();
-}
-
-// What goes beyond the host's own bounds, which no server can widen.
-std::string rights_fault(const protocol::WorkspaceSpec& spec, const Bounds& bounds) {
-    if (spec.privileged && !bounds.allow_privileged) {
-        return refused("be privileged", "allow_privileged is false");
-    }
-    if (spec.host_network && !bounds.allow_host_network) {
-        return refused("share its network", "allow_host_network is false");
-    }
-    for (const auto& each : spec.cap_add) {
-        if (has_word(bounds.allowed_capabilities, each) ||
-            has_word(bounds.allowed_capabilities, "ALL")) {
-            continue;
-        }
-        return refused(fmt::format("have the capability {}", each),
-                       "allowed_capabilities does not list it");
-    }
-    for (const auto& each : spec.devices) {
-        if (has_word(bounds.allowed_devices, each.host)) continue;
-        return refused(fmt::format("have the device {}", each.host),
-                       "allowed_devices does not list it");
-    }
-    return "";
-}
-
 // Names of what this workspace needs and the host is not to have, or not for long.
 class Index {
   public:
-    explicit Index(const protocol::DesiredState& desired) {
-        for (const auto& each : desired.networks) networks_[each.name] = !each.deleting;
-        for (const auto& each : desired.volumes) {
-            volumes_[each.name] = !each.deleting;
-            volume_specs_[each.name] = &each;
-        }
+    // `state` has its networks and volumes already, and outlives the index.
+    Index(const protocol::DesiredState& desired, const WantedState& state) {
+        for (const auto& each : state.networks) networks_[each.name] = &each;
+        for (const auto& each : state.volumes) volumes_[each.name] = &each;
         for (const auto& each : desired.images) images_[each.name] = &each;
         for (const auto& each : desired.workspaces) workspaces_[each.name] = !each.deleting;
     }
 
     std::string fault(const protocol::WorkspaceSpec& spec) const {
+        std::string text;
         for (const auto& each : spec.networks) {
-            if (!has(networks_, each.network)) return missing("network", each.network);
+            if (text.empty()) text = fault_in(networks_, "network", each.network);
         }
         for (const auto& each : spec.mounts) {
-            if (!each.volume.empty() && !has(volumes_, each.volume)) {
-                return missing("volume", each.volume);
+            if (text.empty() && !each.volume.empty()) {
+                text = fault_in(volumes_, "volume", each.volume);
             }
         }
+        if (!text.empty()) return text;
         for (const auto& each : spec.depends_on) {
-            if (!has(workspaces_, each.workspace)) return missing("workspace", each.workspace);
+            const auto found = workspaces_.find(each.workspace);
+            if (found == workspaces_.end() || !found->second) {
+                return missing("workspace", each.workspace);
+            }
         }
         const auto* found = image(spec.image);
         return found != nullptr && found->deleting ? missing("image", spec.image) : "";
     }
 
-    std::optional<runtime::VolumeSpec> volume_spec(const std::string& name,
-                                                   const std::string& host_id) const {
-        const auto found = volume_specs_.find(name);
-        if (found == volume_specs_.end()) return std::nullopt;
-        return volume_of(*found->second, host_id).spec;
+    std::optional<runtime::VolumeSpec> volume_spec(const std::string& name) const {
+        const auto found = volumes_.find(name);
+        if (found == volumes_.end()) return std::nullopt;
+        return found->second->spec;
     }
 
     const protocol::DesiredImage* image(const std::string& name) const {
@@ -241,18 +180,21 @@ class Index {
     }
 
   private:
-    static bool has(const std::map<std::string, bool>& names, const std::string& name) {
-        const auto found = names.find(name);
-        return found != names.end() && found->second;
+    // What the host will not make, or no longer, nobody is to use either.
+    template <typename Map>
+    static std::string fault_in(const Map& map, std::string_view noun, const std::string& name) {
+        const auto found = map.find(name);
+        if (found == map.end() || found->second->deleting) return missing(noun, name);
+        const auto& fault = found->second->fault;
+        return fault.empty() ? "" : fmt::format("{} {}: {}", noun, name, fault);
     }
     static std::string missing(std::string_view noun, const std::string& name) {
         return fmt::format("{} {} is not (or not for long) on this host", noun, name);
     }
 
-    std::map<std::string, bool> networks_;
-    std::map<std::string, bool> volumes_;
+    std::map<std::string, const WantedNetwork*> networks_;
+    std::map<std::string, const WantedVolume*> volumes_;
     std::map<std::string, bool> workspaces_;
-    std::map<std::string, const protocol::DesiredVolume*> volume_specs_;
     std::map<std::string, const protocol::DesiredImage*> images_;
 };
 
@@ -349,7 +291,7 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     wanted.drift = spec.drift;
     wanted.applied_revision = desired.applied_revision;
     wanted.fault = index.fault(spec);
-    if (wanted.fault.empty()) wanted.fault = rights_fault(spec, bounds);
+    if (wanted.fault.empty()) wanted.fault = fault_of(spec, bounds);
     auto& container = wanted.spec;
     container.name = desired.name;
     container.hostname = spec.hostname.empty() ? desired.name : spec.hostname;
@@ -368,10 +310,7 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
                                     .read_only = mount.read_only});
         if (!mount.volume.empty()) {
             wanted.volumes.push_back(mount.volume);
-            container.mounts.back().volume = index.volume_spec(mount.volume, host_id);
-        }
-        if (!mount.bind.empty() && wanted.fault.empty()) {
-            wanted.fault = bind_fault(mount.bind, bounds);
+            container.mounts.back().volume = index.volume_spec(mount.volume);
         }
     }
     for (const auto& each : spec.networks) {
@@ -418,16 +357,16 @@ WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds)
                       .revision = desired.revision,
                       .network_pools = bounds.network_pools,
                       .network_pool_prefix = bounds.network_pool_prefix};
-    const Index index(desired);
     for (const auto& each : desired.networks) {
-        state.networks.push_back(network_of(each, desired.host_id));
+        state.networks.push_back(network_of(each, bounds, desired.host_id));
     }
     for (const auto& each : desired.volumes) {
-        state.volumes.push_back(volume_of(each, desired.host_id));
+        state.volumes.push_back(volume_of(each, bounds, desired.host_id));
     }
     for (const auto& each : desired.images) {
         state.images.push_back(image_of(each, desired.host_id));
     }
+    const Index index(desired, state);
     for (const auto& each : desired.workspaces) {
         state.workspaces.push_back(workspace_of(each, index, bounds, desired.host_id));
     }

@@ -8,23 +8,12 @@
 #include <vector>
 
 #include "protocol/agent.h"
+#include "reconcile/bounds.h"
 #include "runtime/runtime.h"
 
 namespace trailer::reconcile {
 
 namespace json = boost::json;
-
-// What this host allows, from the agent's own configuration file.
-struct Bounds {
-    bool allow_privileged = false;
-    bool allow_host_network = false;
-    std::vector<std::string> allowed_bind_roots;
-    std::vector<std::string> allowed_devices;
-    std::vector<std::string> allowed_capabilities;
-    // Where bridge networks that name no subnet get theirs from. None: the engine picks.
-    std::vector<std::string> network_pools;  // CIDR, IPv4 and IPv6
-    int network_pool_prefix = 24;            // of an IPv4 network's piece
-};
 
 // A resource.
 struct Key {
@@ -55,8 +44,9 @@ struct WantedImage : Wanted {
     bool built = false;       // else pulled
     bool force_pull = false;  // of an image that is here already
     std::string reference;
-    std::string hash;     // of all that it is made from
-    bool pulled = false;  // our own pull brought it, as told by the server
+    std::string hash;         // of all that it is made from
+    bool pulled = false;      // our own pull brought it, as told by the server
+    std::string forced_pull;  // the hash that was pulled by force last, as told by the server
     runtime::BuildSpec build;
 };
 

@@ -9,7 +9,8 @@ namespace trailer::reconcile {
 // A reconciler at work on the fake engine.
 class World {
   public:
-    World() {
+    World() : World(protocol::HostBounds{}) {}
+    explicit World(protocol::HostBounds bounds) : bounds_{std::move(bounds), {}, {}, 24} {
         engine.add_image("image:1");
         protocol::HostSettings settings;
         settings.leftover_grace_ms = 0;
@@ -70,6 +71,10 @@ class World {
         co_await until([this, name, state, kind] { return status(name, kind) == state; }, what);
     }
 
+  private:
+    Bounds bounds_;
+
+  public:
     Loop loop;
     FakeRuntime engine{loop.executor()};
     protocol::DesiredState desired = nothing_wanted();
@@ -77,13 +82,14 @@ class World {
     std::vector<protocol::StatusReport> reports;
     std::optional<double> disk_used;
     std::string own_container = put_own_container();
-    Reconciler reconciler{
-        engine,
-        {.own_container_id = own_container, .disk_used_percent = [this] { return disk_used; }},
-        [this](protocol::StatusReport report) {
-            reports.push_back(report);
-            newest[{report.kind, report.id}] = std::move(report);
-        }};
+    Reconciler reconciler{engine,
+                          {.bounds = bounds_,
+                           .own_container_id = own_container,
+                           .disk_used_percent = [this] { return disk_used; }},
+                          [this](protocol::StatusReport report) {
+                              reports.push_back(report);
+                              newest[{report.kind, report.id}] = std::move(report);
+                          }};
 
   private:
     Task<> run(Task<> script) {

@@ -26,7 +26,9 @@ bool has_registry(std::string_view reference) {
 }  // namespace
 
 FakeRuntime::FakeRuntime(asio::any_io_executor executor)
-    : executor_(std::move(executor)), thawed_(executor_, asio::steady_timer::time_point::max()) {
+    : executor_(std::move(executor)),
+      thawed_(executor_, asio::steady_timer::time_point::max()),
+      let_go_(executor_, asio::steady_timer::time_point::max()) {
     make_network({.name = "bridge"});
 }
 
@@ -79,6 +81,11 @@ void FakeRuntime::kill_container(const std::string& name, int exit_code) {
     made.container.exit_code = exit_code;
     made.container.finished = now();
     tell_container(made, "die");
+}
+
+void FakeRuntime::interrupt_container(const std::string& name, int exit_code) {
+    tell_container(get(name), "kill");
+    kill_container(name, exit_code);
 }
 
 void FakeRuntime::delete_container(const std::string& name) {
@@ -156,6 +163,11 @@ void FakeRuntime::thaw() {
     thawed_.cancel();
 }
 
+void FakeRuntime::let_go() {
+    held_call_.clear();
+    let_go_.cancel();
+}
+
 Task<> FakeRuntime::give_way() {
     const int times = random_ ? static_cast<int>((*random_)() % 4) : 1;
     for (int i = 0; i < times; ++i) co_await asio::post(executor_, asio::use_awaitable);
@@ -168,6 +180,12 @@ Task<> FakeRuntime::enter(std::string call, std::string subject) {
         boost::system::error_code ended;
         co_await thawed_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
         if (frozen_) throw boost::system::system_error(ended);  // the caller was cancelled
+    }
+    if (!held_call_.empty() && call.starts_with(held_call_)) {
+        ++held_;
+        boost::system::error_code ended;
+        co_await let_go_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        if (--held_; !held_call_.empty()) throw boost::system::system_error(ended);  // cancelled
     }
     if (down_) throw Error(ErrorKind::unavailable, "{}: the engine does not answer", call);
     if (const auto failure = failures_.find(call); failure != failures_.end()) {
@@ -454,6 +472,7 @@ Task<> FakeRuntime::stop_container(std::string id, std::chrono::seconds) {
     co_await enter("stop_container", id);
     auto& made = get(id);
     if (made.container.state != ContainerState::running) co_return;
+    tell_container(made, "kill");
     made.container.state = ContainerState::exited;
     made.container.exit_code = 143;
     made.container.finished = now();
@@ -604,7 +623,12 @@ Task<> FakeRuntime::pull_image(std::string reference, aio::Deadline, Progress pr
         throw Error(ErrorKind::not_found, "pull access denied for {}", reference);
     }
     if (progress) progress("Pulling " + reference);
-    add_image(reference);
+    const bool here = std::ranges::any_of(
+        images_, [&](const auto& each) { return called(each.second, reference); });
+    if (moved_.erase(reference) > 0 || !here) {
+        for (auto& [id, image] : images_) std::erase(image.references, reference);
+        add_image(reference);
+    }
     co_await changed();
 }
 

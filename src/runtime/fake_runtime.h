@@ -43,7 +43,11 @@ class FakeRuntime : public ContainerRuntime {
     void put_network(NetworkSpec spec);
     void put_volume(VolumeSpec spec);
     void add_image(const std::string& reference);
+    // The default registry has another image of that reference now; a pull brings it.
+    void move_tag(const std::string& reference) { moved_.insert(reference); }
     void kill_container(const std::string& name, int exit_code);
+    // As someone else's stop, or an engine that ends, does it.
+    void interrupt_container(const std::string& name, int exit_code);
     void delete_container(const std::string& name);
     void delete_network(const std::string& name);
     // No engine does so; it is how a test gives two networks one name.
@@ -67,6 +71,10 @@ class FakeRuntime : public ContainerRuntime {
     void set_down(bool down);
     // The event stream breaks; what happens meanwhile is not told.
     void break_watch();
+    // Calls whose name begins so wait, once they have begun, until they are let go.
+    void hold(std::string call) { held_call_ = std::move(call); }
+    void let_go();
+    std::size_t held() const { return held_; }
     // As if the caller were killed: the call after the n-th change from now takes effect and never
     // returns, nor does any after it, until thaw().
     void freeze_after(std::size_t changes);
@@ -145,10 +153,14 @@ class FakeRuntime : public ContainerRuntime {
     std::optional<std::size_t> freeze_at_;
     bool frozen_ = false;
     asio::steady_timer thawed_;
+    std::string held_call_;
+    std::size_t held_ = 0;
+    asio::steady_timer let_go_;
     bool down_ = false;
     std::list<Watcher> watchers_;
     std::map<std::string, std::pair<ErrorKind, std::string>> failures_;
     std::map<std::string, int> exits_;
+    std::set<std::string> moved_;
     std::optional<std::minstd_rand> random_;
     int last_id_ = 0;
     std::map<std::string, Made> containers_;  // by id

@@ -115,6 +115,7 @@ class World {
             key.sign(protocol::signed_text(request.challenge, request.registration_token));
         request.deployment_name = "host-1";
         request.version = "1";
+        static_cast<protocol::HostBounds&>(request.capabilities) = allows;
         request.capabilities.cpus = 4;
         request.capabilities.memory_total = 8LL << 30;
         request.capabilities.network_drivers = {"bridge", "macvlan"};
@@ -155,6 +156,7 @@ class World {
     std::string agent;
     std::string host_id;
     protocol::RegisterRequest last_registration;
+    protocol::HostBounds allows;  // of the host that registers next
 
   private:
     void start() {

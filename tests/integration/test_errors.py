@@ -77,23 +77,6 @@ def test_a_network_in_use_is_not_deleted_and_says_by_whom(standalone):
     assert caught.value.status == 409 and "dev" in caught.value.problem["detail"]
 
 
-def test_a_bind_mount_outside_the_hosts_roots_is_refused_by_the_host(standalone, engine):
-    standalone.api.apply(workspace("dev", mounts=[{"bind": "/etc", "target": "/mnt/etc"}]))
-    text = standalone.api.wait_error("workspaces", "dev")
-    assert "allowed_bind_roots" in text and "/etc" in text
-    assert engine.managed_names() == []
-
-
-def test_what_a_host_does_not_allow_is_refused_by_the_host(standalone, engine):
-    api = standalone.api
-    api.apply(workspace("one", privileged=True), workspace("two", cap_add=["NET_ADMIN"]),
-              workspace("three", devices=[{"host": "/dev/fuse"}]), workspace("four", host_network=True))
-    for name, key in (("one", "allow_privileged"), ("two", "allowed_capabilities"), ("three", "allowed_devices"),
-                      ("four", "allow_host_network")):
-        assert key in api.wait_error("workspaces", name)
-    assert engine.managed_names() == []
-
-
 def test_one_that_fails_blocks_no_other(standalone):
     api = standalone.api
     api.apply(workspace("bad", command=["/no/such/program"]), workspace("good"),

@@ -116,14 +116,18 @@ def test_a_dry_run_changes_nothing(standalone, engine):
 
 def test_a_dry_run_explains_what_changes_in_place_and_what_replaces(standalone, engine):
     api = standalone.api
-    api.apply(workspace("dev", resources={"pids": 50}), workspace("bad", privileged=True, running=False))
+    never = {"command": ["false"], "interval_ms": 1000, "timeout_ms": 1000}
+    api.apply(workspace("dev", resources={"pids": 50}), workspace("db", health_check=never),
+              workspace("waits", depends_on=[{"workspace": "db", "condition": "healthy"}]))
     api.wait("workspaces", "dev", "running")
     before = engine.inspect("dev")["Id"]
     [host] = api.apply(workspace("dev", resources={"pids": 60}), dry_run=True)["plans"]
-    [step] = host["plan"]["steps"]
+    [step] = [each for each in host["plan"]["steps"] if each["name"] == "dev"]
     assert step["action"] == "update_container" and not step["replaces"]
     assert step["reason"] == "resources/pids: 50 -> 60"
-    assert "allow_privileged" in host["plan"]["obstacles"][0]["text"]
+    wait_until(lambda: engine.exists("containers", "waits"), "all to be made, or to wait")
+    [host] = api.apply(workspace("dev", resources={"pids": 60}), dry_run=True)["plans"]
+    assert host["plan"]["obstacles"] == [{"kind": "Workspace", "name": "waits", "text": "waits for workspace db to be healthy"}]
     [host] = api.apply(workspace("dev", env={"A": "hunter2"}, resources={"pids": 50}), dry_run=True)["plans"]
     assert all(s["replaces"] for s in host["plan"]["steps"] if s["action"] != "stop_container")
     assert host["plan"]["steps"][0]["reason"] == "env/A: none -> another value"

@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kOurMinor = 41;  // of API version 1.x: what this backend is written against
 constexpr std::size_t kMostRefusal = 64 << 10;
+// Stops wait for their processes, and keep a connection each.
+constexpr std::size_t kMostCalls = 64;
 constexpr std::size_t kMostStreams = 4096;  // those who open streams have bounds of their own
 
 // "1.41" -> 41; 0 for what is not 1.x.
@@ -45,7 +47,7 @@ std::string path_escape(std::string_view name) {
 
 EngineApi::EngineApi(asio::any_io_executor executor, net::Endpoint endpoint,
                      std::chrono::milliseconds deadline)
-    : client_(executor, endpoint),
+    : client_(executor, endpoint, {.max_connections = kMostCalls}),
       streams_(executor, endpoint, {.max_connections = kMostStreams}),
       deadline_(deadline) {}
 
@@ -93,7 +95,8 @@ Task<std::optional<json::value>> EngineApi::find(std::string path, std::string d
 Task<> EngineApi::lines(net::Request request, aio::Deadline head, std::string doing,
                         std::function<void(std::string_view)> each) {
     request.target = co_await prefix() + request.target;
-    auto stream = co_await client_.open(std::move(request), head);
+    // As long as a registry or a build takes: not one of those that calls wait for.
+    auto stream = co_await streams_.open(std::move(request), head);
     const int status = stream->head().status;
     std::string refusal;
     LineSplitter splitter;

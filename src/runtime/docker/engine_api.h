@@ -45,7 +45,8 @@ class EngineApi {
     Task<std::string> prefix();
 
     net::HttpClient client_;
-    net::HttpClient streams_;  // of open() and upgrade(): they must not take the others' places
+    net::HttpClient
+        streams_;  // of lines(), open() and upgrade(): they must not take the others' places
     std::chrono::milliseconds deadline_;
     std::string prefix_;
 };

@@ -60,6 +60,10 @@ std::string host_part(const std::string& address) {
 void take_observed(store::Resource& resource, const boost::json::object& observed) {
     const auto former = std::exchange(resource.observed, observed);
     if (former.contains("pulled")) resource.observed["pulled"] = true;
+    for (const auto* name : {"forced_pull", "last_plan"}) {
+        const auto* told = former.if_contains(name);
+        if (told != nullptr && !resource.observed.contains(name)) resource.observed[name] = *told;
+    }
     const auto applied = std::max(number_in(former, "applied_revision"),
                                   number_in(resource.observed, "applied_revision"));
     if (applied > 0) resource.observed["applied_revision"] = applied;

@@ -23,7 +23,7 @@ bool has_name(const Map& map, const std::string& name) {
         if constexpr (requires { each.second.name; }) {
             return each.second.name == name;
         } else {
-            return each.second == name;
+            return each.second.first == name;
         }
     });
 }
@@ -56,7 +56,8 @@ void HostPlan::put(const store::Resource& resource) {
                 .ipv6_subnet_seen = text_member(resource.observed, "ipv6_subnet")};
             break;
         case Kind::volume:
-            volumes_[resource.id] = resource.name;
+            volumes_[resource.id] = {resource.name,
+                                     wire::from_json<protocol::VolumeSpec>(resource.spec)};
             break;
         case Kind::image:
             images_[resource.id] = {resource.name,
@@ -82,7 +83,8 @@ void HostPlan::check(const store::Resource& resource, const std::string& prefix,
         case Kind::image:
             return check_image(resource, prefix, faults);
         case Kind::volume:
-            return;
+            return check_bounds(beyond_bounds(volumes_.at(resource.id).second, host_.capabilities),
+                                prefix, faults);
     }
 }
 
@@ -112,8 +114,16 @@ std::string HostPlan::lacks(Kind kind, const std::string& name) const {
                        host_.name, protocol::noun(kind), name);
 }
 
+void HostPlan::check_bounds(std::vector<FieldError> beyond, const std::string& prefix,
+                            std::vector<FieldError>& faults) {
+    for (auto& each : beyond) {
+        faults.push_back({prefix + each.pointer, std::move(each.detail)});
+    }
+}
+
 void HostPlan::check_workspace(const std::string& id, const Workspace& workspace,
                                const std::string& prefix, std::vector<FieldError>& faults) const {
+    check_bounds(beyond_bounds(workspace.spec, host_.capabilities), prefix, faults);
     check_references(workspace, prefix, faults);
     check_dependencies(workspace, prefix, faults);
     check_ports(id, workspace, prefix, faults);

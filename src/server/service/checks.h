@@ -45,6 +45,8 @@ class HostPlan {
         std::string ipv6_subnet_seen;
     };
 
+    static void check_bounds(std::vector<FieldError> beyond, const std::string& prefix,
+                             std::vector<FieldError>& faults);
     void check_workspace(const std::string& id, const Workspace& workspace,
                          const std::string& prefix, std::vector<FieldError>& faults) const;
     void check_references(const Workspace& workspace, const std::string& prefix,
@@ -76,7 +78,7 @@ class HostPlan {
     const store::Host& host_;
     std::map<std::string, Workspace> workspaces_;  // by id; those that stay
     std::map<std::string, Network> networks_;
-    std::map<std::string, std::string> volumes_;  // id -> name
+    std::map<std::string, std::pair<std::string, protocol::VolumeSpec>> volumes_;  // with its name
     std::map<std::string, std::pair<std::string, protocol::ImageSpec>> images_;
 };
 

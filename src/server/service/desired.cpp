@@ -21,6 +21,11 @@ std::int64_t number_in(const boost::json::object& observed, const char* name) {
     return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
+std::string text_in(const boost::json::object& observed, const char* name) {
+    const auto* value = observed.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
 void add_to(protocol::DesiredState& desired, const store::Resource& resource) {
     switch (resource.kind) {
         case protocol::Kind::network:
@@ -32,6 +37,7 @@ void add_to(protocol::DesiredState& desired, const store::Resource& resource) {
             fill(image, resource);
             image.rebuilds = resource.rebuilds;
             image.pulled = resource.observed.contains("pulled");
+            image.forced_pull = text_in(resource.observed, "forced_pull");
             return;
         }
         case protocol::Kind::workspace: {

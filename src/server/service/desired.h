@@ -10,7 +10,8 @@ namespace trailer::server {
 
 void add_to(protocol::DesiredState& desired, const store::Resource& resource);
 
-// What the agent has told; 0 where it has not.
+// What the agent has told; 0, or an empty text, where it has not.
 std::int64_t number_in(const boost::json::object& observed, const char* name);
+std::string text_in(const boost::json::object& observed, const char* name);
 
 }  // namespace trailer::server

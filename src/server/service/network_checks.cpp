@@ -88,6 +88,7 @@ void HostPlan::check_network(const store::Resource& resource, const std::string&
                           fmt::format("the engine of host {} has no {} networks; it has: {}",
                                       host_.name, driver, fmt::join(drivers, ", "))});
     }
+    check_bounds(beyond_bounds(network.spec, host_.capabilities), prefix, faults);
     check_subnets(resource.id, network, prefix, faults);
     if (network.spec.driver == NetworkDriver::bridge) {
         check_interfaces(network, prefix, faults);

@@ -1,0 +1,92 @@
+// What the server knows of a host and keeps for its agent: its bounds, and what the agent told.
+#include "server/trial.h"
+
+namespace {
+
+using namespace trailer;
+using namespace trailer::server;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class HostTest : public testing::Test {
+  protected:
+    void play(Task<> (*script)(World&)) { world.play(script(world)); }
+
+    World world;
+};
+
+Task<> beyond_bounds(World& world) {
+    co_await world.log_in();
+    world.allows.allowed_bind_roots = {"/srv"};
+    world.allows.allowed_devices = {"/dev/kvm"};
+    world.allows.allowed_parents = {"eth1"};
+    co_await world.add_host();
+    const auto refused = co_await world.apply(R"([
+        {"kind": "Workspace", "name": "w1", "spec": {"image": "x", "privileged": true,
+         "host_network": true, "cap_add": ["NET_ADMIN"],
+         "devices": [{"host": "/dev/kvm"}, {"host": "/dev/sda"}],
+         "mounts": [{"bind": "/srv/a", "target": "/a"}, {"bind": "/etc", "target": "/b"}]}},
+        {"kind": "Volume", "name": "v1", "spec":
+         {"driver_options": {"type": "none", "o": "bind", "device": "/etc"}}},
+        {"kind": "Network", "name": "n1", "spec":
+         {"driver": "macvlan", "subnet": "10.5.0.0/24", "parent": "eth0"}}])");
+    EXPECT_EQ(refused.status, 422);
+    EXPECT_THAT(refused.pointers(),
+                ElementsAre("/0/spec/privileged", "/0/spec/host_network", "/0/spec/cap_add/0",
+                            "/0/spec/devices/1/host", "/0/spec/mounts/1/bind",
+                            "/1/spec/driver_options", "/2/spec/parent"));
+    EXPECT_THAT(refused.text, HasSubstr("allowed_bind_roots has only /srv"));
+    const auto good = co_await world.apply(R"([
+        {"kind": "Workspace", "name": "w1", "spec": {"image": "x", "devices": [{"host": "/dev/kvm"}],
+         "mounts": [{"bind": "/srv/a", "target": "/a"}]}},
+        {"kind": "Volume", "name": "v1", "spec":
+         {"driver_options": {"type": "none", "o": "bind", "device": "/srv/b"}}}])");
+    EXPECT_EQ(good.status, 200) << good.text;
+}
+
+TEST_F(HostTest, WhatAHostDoesNotAllowIsRefusedWithItsMemberBeforeItGetsThere) {
+    play(beyond_bounds);
+}
+
+Task<> tell(World& world, std::string kind, std::string path, json::object observed) {
+    const auto known = co_await world.call("GET", std::move(path));
+    json::array reports;
+    reports.push_back(json::object{{"kind", std::move(kind)},
+                                   {"id", known.text_at("id")},
+                                   {"revision", 1},
+                                   {"status", "running"},
+                                   {"observed", std::move(observed)}});
+    json::object body{{"reports", std::move(reports)}};
+    co_await world.call("POST", "/api/agent/status", std::move(body), world.as_agent());
+}
+
+Task<> keeps_what_was_told(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(R"([{"kind": "Workspace", "name": "dev", "spec": {"image": "x"}},
+                             {"kind": "Image", "name": "base", "spec":
+                              {"reference": "debian:12", "pull": true}}])");
+    json::array plan{json::object{{"action", "create_container"}, {"reason", "is not there"}}};
+    co_await tell(world, "Workspace", "/api/workspaces/dev", {{"last_plan", plan}});
+    co_await tell(world, "Image", "/api/images/base", {{"forced_pull", "abc"}, {"size", 5}});
+    // An agent that has just started knows neither.
+    co_await tell(world, "Workspace", "/api/workspaces/dev", {{"container_id", "1"}});
+    co_await tell(world, "Image", "/api/images/base", {{"size", 6}});
+    co_await world.restart();
+    const auto dev = (co_await world.call("GET", "/api/workspaces/dev")).at("observed").as_object();
+    EXPECT_EQ(dev.at("last_plan"), plan);
+    EXPECT_EQ(dev.at("container_id"), "1");
+    const auto state = wire::from_json<protocol::DesiredState>((co_await world.desired(-1)).value);
+    EXPECT_EQ(state.images.at(0).forced_pull, "abc");
+    // The next plan takes the place of the last one.
+    json::array newer{json::object{{"action", "update_container"}, {"reason", "resources/pids"}}};
+    co_await tell(world, "Workspace", "/api/workspaces/dev", {{"last_plan", newer}});
+    const auto after = co_await world.call("GET", "/api/workspaces/dev");
+    EXPECT_EQ(after.at("observed").as_object().at("last_plan"), newer);
+}
+
+TEST_F(HostTest, TheLastPlanAndWhatWasPulledByForceOutliveTheAgentThatToldThem) {
+    play(keeps_what_was_told);
+}
+
+}  // namespace
