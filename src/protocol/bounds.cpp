@@ -89,8 +89,10 @@ std::string volume_refusal(const LocalMount& mount, const HostBounds& bounds) {
     // A journal or a log of its own is a second device.
     for (const auto& each : mount.options) {
         if (each.find("=/") != each.npos) {
-            return fmt::format("this host has no volumes with the option {}: it names a path of the "
-                               "host", each);
+            return fmt::format(
+                "this host has no volumes with the option {}: it names a path of the "
+                "host",
+                each);
         }
     }
     return device_refusal(mount.device, bounds);

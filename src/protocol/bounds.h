@@ -1,5 +1,6 @@
-// What a host lets its workspaces have: from its agent's own configuration file, out of any server's
-// reach. The agent enforces it (reconcile/bounds.h); the server, which is told, refuses early.
+// What a host lets its workspaces have: from its agent's own configuration file, out of any
+// server's reach. The agent enforces it (reconcile/bounds.h); the server, which is told, refuses
+// early.
 #pragma once
 
 #include <string>

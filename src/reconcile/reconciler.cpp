@@ -30,6 +30,9 @@ constexpr std::size_t kWaitingSteps = 32;
 // A stop that takes longer waits for its process, and leaves the engine to others.
 constexpr auto kBriefStop = 500ms;
 constexpr std::size_t kBuilds = 2;
+// A registry that does not answer takes its pulls' places for long, and engines download few layers
+// at once whatever they are asked for: so this bounds no more than memory.
+constexpr std::size_t kPulls = 500;
 constexpr auto kLookAtDisk = 30s;
 constexpr auto kProgressEvery = 500ms;
 // A step that is planned again right after it was done: something undoes it, or it has no effect.
@@ -37,7 +40,7 @@ constexpr int kMostRepeats = 3;
 constexpr auto kSoon = 700ms;  // less than the shortest wait, so that a try after it counts anew
 constexpr std::size_t kMostRemembered = 12;
 
-enum class Load { engine, stopping, waiting, building };
+enum class Load { engine, stopping, waiting, pulling, building };
 
 Load load_of(const Step& step) {
     switch (step.action) {
@@ -49,7 +52,7 @@ Load load_of(const Step& step) {
         case Action::remove_container:
             return step.stop_first ? Load::stopping : Load::engine;
         case Action::pull_image:
-            return Load::waiting;
+            return Load::pulling;
         case Action::build_image:
             return Load::building;
         default:
@@ -211,7 +214,7 @@ class Reconciler::Impl {
         const auto found = busy_.find(key);
         if (found == busy_.end() || found->second.attempt == nullptr) return;
         const auto load = found->second.load;
-        if (load == Load::waiting || load == Load::building) found->second.attempt->cancel();
+        if (load == Load::pulling || load == Load::building) found->second.attempt->cancel();
     }
 
     template <typename Visit>
@@ -396,7 +399,7 @@ class Reconciler::Impl {
         for (const auto& [key, activity] : busy_) ++loads[load_now(activity)];
         const std::map<Load, std::size_t> most{{Load::engine, options_.width},
                                                {Load::stopping, options_.width},
-                                               {Load::waiting, kWaitingSteps},
+                                               {Load::pulling, kPulls},
                                                {Load::building, kBuilds}};
         for (const auto& step : planned.steps) {
             if (!step.after.empty() || busy_.contains(step.key)) continue;
@@ -404,9 +407,8 @@ class Reconciler::Impl {
             if (failure != failures_.end() && failure->second.next_try > Clock::now()) continue;
             const auto load = load_of(step);
             auto& under_way = loads[load == Load::stopping ? Load::engine : load];
-            const bool may_wait = load == Load::stopping || load == Load::waiting;
             if (under_way >= most.at(load)) continue;
-            if (may_wait && loads[Load::waiting] >= kWaitingSteps) continue;
+            if (load == Load::stopping && loads[Load::waiting] >= kWaitingSteps) continue;
             if (goes_round(step)) continue;
             ++under_way;
             busy_[step.key] = {.action = step.action, .load = load, .began = Clock::now()};
@@ -529,7 +531,7 @@ class Reconciler::Impl {
         activity->second.detail = std::string(line.substr(0, 200));
         // It pulls: others need not wait for its registry.
         if (activity->second.action == Action::create_container) {
-            activity->second.load = Load::waiting;
+            activity->second.load = Load::pulling;
         }
         if (Clock::now() - activity->second.detail_told < kProgressEvery) return;
         activity->second.detail_told = Clock::now();

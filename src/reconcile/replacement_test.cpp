@@ -250,10 +250,12 @@ Task<> engine_ends_meanwhile(World& world, EndIs end) {
     world.engine.set_down(false);
     co_await world.until([&] { return world.engine.count("start_container") >= 3; }, "another");
     world.engine.set_health("dev.next", ContainerHealth::healthy);
-    co_await world.until_status("dev", State::running);
+    co_await world.until([&] { return world.engine.container_names().size() == 2; },
+                         "it to take its place");
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
     EXPECT_EQ(world.engine.container("dev")->id, next);
     EXPECT_NE(next, former);
-    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
+    co_await world.until_status("dev", State::running);
 }
 
 TEST(HealthTest, AnEngineThatEndsMeanwhileIsNoFailureOfTheNewOne) {

@@ -53,6 +53,42 @@ def test_the_engine_restarts_in_the_middle_of_an_apply_of_many(pair, engine, cou
     assert all("ROUND=2" in engine.inspect(name)["Config"]["Env"] for name in names)
 
 
+@pytest.mark.parametrize("restart", ["unless-stopped", "no"])
+def test_the_engine_restarts_while_a_new_container_proves_itself(pair, engine, restart):
+    """It is ended by the engine's own way out, which is no failure of it."""
+    api = pair.api
+    check = {"command": ["test", "-e", "/data/ready"], "interval_ms": 500, "timeout_ms": 2000, "retries": 1000}
+
+    def document(number):
+        return workspace("dev", env={"NUMBER": number}, health_check=check, restart=restart,
+                         replace={"on_unhealthy": "roll_back", "healthy_within_ms": 120_000},
+                         mounts=[{"volume": "data", "target": "/data"}])
+
+    def sign(command):
+        made = engine.call("POST", "/containers/create", {"Image": BUSYBOX, "Cmd": ["sh", "-c", command], "HostConfig": {
+            "Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}]}})
+        engine.call("POST", f"/containers/{made['Id']}/start")
+        engine.call("POST", f"/containers/{made['Id']}/wait")
+        engine.call("DELETE", f"/containers/{made['Id']}?force=1")
+
+    api.apply(volume("data"), document("1"))
+    wait_until(lambda: engine.exists("volumes", "data"), "the volume")
+    sign("touch /data/ready")
+    api.wait("workspaces", "dev", "running", 60)
+    sign("rm /data/ready")
+    api.apply(document("2"))
+    wait_until(lambda: engine.exists("containers", "dev.next") and engine.inspect("dev.next")["State"]["Running"], "the new one")
+    new = engine.inspect("dev.next")["Id"]
+    time.sleep(1)
+    engine.restart()
+    wait_until(lambda: engine.inspect(new)["State"]["Running"], "it to be started again", 60)
+    assert engine.managed_names() == ["dev", "dev.next"]
+    sign("touch /data/ready")
+    wait_until(lambda: engine.managed_names() == ["dev"], "the new one to take its place", 60)
+    assert engine.inspect("dev")["Id"] == new
+    api.wait("workspaces", "dev", "running")
+
+
 @pytest.fixture
 def small_engine():
     """An engine of its own, in a network namespace of its own, whose files are on a disk of 48 MiB."""

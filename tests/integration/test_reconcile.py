@@ -1,5 +1,6 @@
 """What the reconciler promises on a real engine: replacements that give way, drift, leftovers, what is cleared away."""
 
+import json
 import time
 
 import pytest
@@ -189,6 +190,44 @@ def test_former_builds_are_cleared_away_by_the_hosts_policy(standalone, engine):
     [told] = api.get("/api/hosts/host-1")["upkeep"]["collected"]
     assert told["name"] == "tools" and "newer build" in told["reason"]
     assert api.status("images", "tools") == "build_finished"
+
+
+def test_a_full_disk_takes_all_former_builds(standalone, engine):
+    api = standalone.api
+    # Neither their number nor their age would do.
+    settings(api, heartbeat_interval_ms=200, collection={"keep": 10, "older_than_ms": 86_400_000, "disk_above_percent": 100})
+    builds = []
+    for number in range(3):
+        api.apply({"kind": "Image", "name": "tools", "spec": {
+            "reference": "strength-tools:1", "dockerfile": f"FROM {BUSYBOX}\nRUN echo full {number} > /number\n"}})
+        wait_until(lambda: api.get("/api/images/tools")["status"] == "build_finished", "the build", 60)
+        builds.append(engine.call("GET", "/images/strength-tools:1/json", ok=(200,))["Id"])
+    wait_until(lambda: api.get("/api/hosts/host-1")["upkeep"].get("disk_used_percent"), "the disk to be seen")
+    described = standalone.command("describe", "host", "host-1").stdout
+    assert "disk_above_percent: 100" in described and "Engine's disk" in described
+    assert all(engine.exists("images", each) for each in builds)
+    if api.get("/api/hosts/host-1")["upkeep"]["disk_used_percent"] <= 1:
+        pytest.skip("the disk of this machine is empty")
+    settings(api, collection={"disk_above_percent": 1})
+    wait_until(lambda: not any(engine.exists("images", each) for each in builds[:2]), "the former builds to go", 40)
+    assert engine.exists("images", builds[2])
+    wait_until(lambda: api.get("/api/hosts/host-1")["upkeep"]["collected_count"] == 2, "it to be told")
+    assert "% full" in api.get("/api/hosts/host-1")["upkeep"]["collected"][0]["reason"]
+
+
+def test_deleting_by_a_file_takes_any_order(standalone, engine):
+    api = standalone.api
+    documents = [workspace("web", networks=[{"network": "lab"}], depends_on=[{"workspace": "db"}]),
+                 workspace("db", networks=[{"network": "lab"}], mounts=[{"volume": "data", "target": "/data"}]),
+                 volume("data"), network("lab")]
+    for order in (documents, documents[::-1]):
+        file = standalone.directory / "all.json"
+        file.write_text(json.dumps(order))
+        api.apply(*order)
+        api.wait("workspaces", "web", "running")
+        done = standalone.command("delete", "-f", file, "--wait", "--timeout", "60")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert engine.managed_names() == [] and not engine.exists("networks", "lab") and not engine.exists("volumes", "data")
 
 
 @pytest.mark.parametrize(("value", "pointer"), [

@@ -45,6 +45,26 @@ TEST(Codec, WritesAContainerAsTheEngineTakesIt) {
     EXPECT_EQ(body.at("Healthcheck").at("Interval"), 1'000'000'000);
 }
 
+TEST(Codec, AsksForGpusAllOrByNumberOrByTheirIds) {
+    const std::vector<std::pair<protocol::Gpus, std::string>> cases{
+        {{.all = true}, R"([{"Driver":"nvidia","Count":-1,"Capabilities":[["gpu"]]}])"},
+        {{.count = 2}, R"([{"Driver":"nvidia","Count":2,"Capabilities":[["gpu"]]}])"},
+        {{.uuids = {"GPU-1", "GPU-2"}},
+         R"([{"Driver":"nvidia","Count":0,"DeviceIDs":["GPU-1","GPU-2"],"Capabilities":[["gpu"]]}])"}};
+    for (const auto& [gpus, requests] : cases) {
+        ContainerSpec spec;
+        spec.gpus = gpus;
+        const auto host = container_create_body(spec).at("HostConfig").as_object();
+        EXPECT_EQ(host.at("DeviceRequests"), json::parse(requests));
+    }
+    for (const auto& none : {std::optional<protocol::Gpus>(), std::optional(protocol::Gpus())}) {
+        ContainerSpec spec;
+        spec.gpus = none;
+        EXPECT_FALSE(
+            container_create_body(spec).at("HostConfig").as_object().contains("DeviceRequests"));
+    }
+}
+
 TEST(Codec, WritesWhatAContainerFindsAroundItAndMayDo) {
     ContainerSpec spec{.name = "dev", .image = "tools:1"};
     auto body = container_create_body(spec);
