@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <ranges>
 
+#include "base/text.h"
 #include "wire/json.h"
 
 namespace trailer::protocol {
@@ -27,22 +27,6 @@ bool has_word(const std::vector<std::string>& list, std::string_view word) {
     return std::ranges::find(list, word) != list.end();
 }
 
-std::string lower(std::string_view text) {
-    std::string made(text);
-    std::ranges::transform(made, made.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return made;
-}
-
-std::vector<std::string> words_of(std::string_view options) {
-    std::vector<std::string> words;
-    for (const auto word : options | std::views::split(',')) {
-        words.push_back(lower(std::string_view(word.begin(), word.end())));
-    }
-    return words;
-}
-
 // What the driver `local` hands to mount(2).
 struct LocalMount {
     std::string type;
@@ -58,7 +42,8 @@ LocalMount local_mount(const VolumeSpec& spec) {
     for (const auto& [name, value] : spec.driver_options) {
         if (lower(name) == "type") mount.type = lower(value);
         if (lower(name) == "device") mount.device = value;
-        if (lower(name) == "o") mount.options = words_of(value);
+        if (lower(name) != "o") continue;
+        for (const auto word : split(value, ',')) mount.options.push_back(lower(word));
     }
     return mount;
 }

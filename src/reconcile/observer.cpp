@@ -34,8 +34,8 @@ bool Observer::take(const Event& event) {
             if (event.id == own_container_id_ || !changes_container(event.action)) return false;
             if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return false;
             if (event.action == "destroy") return forget_container(event.id);
-            if (event.action == "kill") killed_.insert(event.id);
-            if (event.action == "start") killed_.erase(event.id);
+            if (event.action == "kill") observed_.memory.signalled.insert(event.id);
+            if (event.action == "start") observed_.memory.signalled.erase(event.id);
             containers_.insert(event.id);
             return true;
         case Event::Type::network:
@@ -63,7 +63,7 @@ bool Observer::forget_container(const std::string& id) {
     answered_.erase(id);
     containers_.erase(id);
     observed_.memory.interrupted.erase(id);
-    killed_.erase(id);
+    observed_.memory.signalled.erase(id);
     return observed_.containers.erase(id) > 0;
 }
 
@@ -162,16 +162,18 @@ Task<> Observer::list() {
 void Observer::note_interrupted(const Observed& fresh) {
     using runtime::ContainerState;
     auto& interrupted = observed_.memory.interrupted;
+    auto& signalled = observed_.memory.signalled;
     for (const auto& [id, container] : fresh.containers) {
         if (container.state != ContainerState::exited) continue;
         const auto before = observed_.containers.find(id);
         const bool known = before != observed_.containers.end() &&
                            before->second.state == ContainerState::exited &&
                            before->second.started == container.started;
-        if (!known || killed_.erase(id) > 0) interrupted[id] = container.started;
+        if (!known || signalled.erase(id) > 0) interrupted[id] = container.started;
     }
     std::erase_if(interrupted,
                   [&](const auto& each) { return !fresh.containers.contains(each.first); });
+    std::erase_if(signalled, [&](const auto& id) { return !fresh.containers.contains(id); });
 }
 
 Task<> Observer::look_at_container(std::string id) {
@@ -186,7 +188,8 @@ Task<> Observer::look_at_container(std::string id) {
         }
         if (found && found->id != own_container_id_ && is_managed(found->labels) &&
             !destroyed_.contains(id)) {
-            if (found->state == runtime::ContainerState::exited && killed_.erase(id) > 0) {
+            if (found->state == runtime::ContainerState::exited &&
+                observed_.memory.signalled.erase(id) > 0) {
                 observed_.memory.interrupted[id] = found->started;
             }
             observed_.containers[found->id] = std::move(*found);

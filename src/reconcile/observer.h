@@ -65,7 +65,6 @@ class Observer {
     // Ids are never used again: an answer from before must not bring such an object back.
     // Containers and networks, since the last listing began.
     std::set<std::string> destroyed_;
-    std::set<std::string> killed_;  // containers that got a signal, and were not started since
     // Answers may overtake each other: of two about one thing the one to the later question counts.
     std::uint64_t asked_ = 0;
     std::uint64_t listed_ = 0;

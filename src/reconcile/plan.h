@@ -37,6 +37,7 @@ struct Memory {
     // way out among others, or nobody looked. Such an end says nothing about what they were made
     // from. id -> when the run began that ended so.
     std::map<std::string, std::optional<Timestamp>> interrupted;
+    std::set<std::string> signalled;  // containers that got a signal since their start, from anyone
 };
 
 // What the engine has, of what Trailer made, and what stands around it.

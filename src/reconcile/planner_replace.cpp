@@ -141,8 +141,10 @@ Planner::Proof Planner::prove(const WantedWorkspace& wanted, const Container& ne
         return Proof::passed;
     }
     const auto latest = started + std::chrono::milliseconds{wanted.replace.healthy_within_ms};
-    if (next.health == ContainerHealth::unhealthy || latest <= now_) return Proof::failed;
-    return pending_until(latest);
+    // One that is being ended is soon no longer well, and that is no failure either.
+    const bool ending = observed_.memory.signalled.contains(next.id);
+    const bool unhealthy = next.health == ContainerHealth::unhealthy && !ending;
+    return unhealthy || latest <= now_ ? Proof::failed : pending_until(latest);
 }
 
 bool Planner::has_failed(const WantedWorkspace& wanted, const Container& failed) const {

@@ -175,6 +175,18 @@ TEST_F(ReplacementTest, OneThatWasEndedFromOutsideIsStartedAgainAndOneThatFailed
     EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back));
 }
 
+TEST_F(ReplacementTest, OneThatIsBeingEndedMayBeUnhealthy) {
+    start_and_change();
+    desired.workspaces[0].spec.replace.on_unhealthy = OnUnhealthy::roll_back;
+    put_next(ContainerHealth::unhealthy);
+    later = 10s;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back));
+    memory.signalled.insert(engine.container("dev.next")->id);
+    EXPECT_THAT(planned().steps, IsEmpty());
+    later = 61s;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back)) << "not for ever";
+}
+
 TEST_F(ReplacementTest, WithoutAskingForItHealthKeepsNobodyWaiting) {
     start_and_change();
     put_next(ContainerHealth::starting);
