@@ -6,6 +6,7 @@
 #include "client/commands.h"
 #include "client/documents.h"
 #include "client/failure.h"
+#include "client/plan_text.h"
 #include "client/terminal.h"
 #include "client/wait.h"
 #include "protocol/api.h"
@@ -49,42 +50,6 @@ std::string line_of(const ApplyItem& item, bool dry_run, const Palette& palette)
     return text + "\n";
 }
 
-// "  + create_container dev (is not there)": + makes, - takes away, ~ changes, and a replacement
-// is marked as such.
-std::string line_of(const protocol::PlanStep& step, const Palette& palette) {
-    std::string sign = "~";
-    auto style = Style::busy;
-    if (step.action.starts_with("create") || step.action.starts_with("build") ||
-        step.action.starts_with("pull")) {
-        sign = "+";
-        style = Style::good;
-    } else if (step.action.starts_with("remove") || step.action.starts_with("disconnect")) {
-        sign = "-";
-        style = Style::bad;
-    }
-    return fmt::format("  {} {} {}{} {}\n", palette.paint(style, sign), one_line(step.action),
-                       one_line(step.name), step.replaces ? " [replaces]" : "",
-                       palette.paint(Style::dim, "(" + one_line(step.reason) + ")"));
-}
-
-std::string text_of(const protocol::PlanOfHost& host, const Palette& palette) {
-    const auto& plan = host.plan;
-    auto text = palette.paint(Style::strong, "on " + one_line(host.host)) + "\n";
-    if (!plan.fault.empty()) return text + "  no plan: " + one_line(plan.fault) + "\n";
-    for (const auto& step : plan.steps) text += line_of(step, palette);
-    for (const auto& each : plan.obstacles) {
-        text += fmt::format("  {} {}/{}: {}\n", palette.paint(Style::bad, "!"),
-                            protocol::noun(each.kind), one_line(each.name), one_line(each.text));
-    }
-    for (const auto& each : plan.leftovers) {
-        text += fmt::format("  {} {} {} belongs to nothing known: removed at {}\n",
-                            palette.paint(Style::dim, "-"), protocol::noun(each.kind),
-                            one_line(each.name), format_rfc3339(each.removal));
-    }
-    if (plan.steps.empty() && plan.obstacles.empty()) text += "  nothing to do\n";
-    return text;
-}
-
 json::value send(Api& api, const std::vector<SourceDocument>& documents, const ApplyFlags& flags) {
     std::string path = "/api/apply";
     if (flags.dry_run) path += "?dry_run=true";
@@ -115,7 +80,7 @@ void show(const json::value& answer, const ApplyAnswer& items, const ApplyFlags&
     std::string text;
     for (const auto& item : items.items) text += line_of(item, flags.dry_run, palette);
     if (items.plans) {
-        for (const auto& host : *items.plans) text += text_of(host, palette);
+        for (const auto& host : *items.plans) text += plan_text(host, palette);
     }
     print(stdout, text);
 }

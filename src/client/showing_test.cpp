@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "client/columns.h"
 #include "client/completion.h"
+#include "client/plan_text.h"
 #include "client/progress.h"
 #include "client/table.h"
 #include "wire/json.h"
@@ -435,6 +436,32 @@ TEST_F(CompletionScriptTest, FishOffersTheSame) {
                 AllOf(HasSubstr("volumes-dev"), HasSubstr("volumes-data")));
     EXPECT_THAT(asked("trailer get -o "), AllOf(HasSubstr("table"), HasSubstr("json")));
     EXPECT_THAT(asked("trailer g"), EndsWith("It's a list\n"));
+}
+
+TEST(PlanText, IsLikeADiff) {
+    protocol::PlanOfHost host{.host = "gpu-1"};
+    const std::string why = "image: a:1 -> a:2, env/A: none -> another value";
+    host.plan.steps = {
+        {.name = "lab", .action = "create_network", .reason = "is not there"},
+        {.name = "old", .action = "remove_container", .reason = "is deleted"},
+        {.name = "dev", .action = "update_container", .reason = "resources/pids: 50 -> 60"},
+        {.name = "web.next", .action = "create_container", .reason = why, .replaces = true},
+        {.name = "web", .action = "start_replacement", .reason = why, .replaces = true}};
+    EXPECT_EQ(plan_text(host, Palette(false)),
+              "on gpu-1\n"
+              "  + create_network lab (is not there)\n"
+              "  - remove_container old (is deleted)\n"
+              "  ~ update_container dev (resources/pids: 50 -> 60)\n"
+              "  + create_container web.next [replaces] (image: a:1 -> a:2, env/A: none -> another "
+              "value)\n"
+              "  ~ start_replacement web [replaces]\n");
+    const Palette palette(true);
+    EXPECT_THAT(
+        plan_text(host, palette),
+        testing::AllOf(testing::HasSubstr(palette.paint(Style::good, "+") + " create_network"),
+                       testing::HasSubstr(palette.paint(Style::bad, "-") + " remove_container"),
+                       testing::HasSubstr("resources/pids: " + palette.paint(Style::bad, "50") +
+                                          " -> " + palette.paint(Style::good, "60"))));
 }
 
 }  // namespace
