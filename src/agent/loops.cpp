@@ -99,6 +99,7 @@ Task<> Life::answer_plan(std::int64_t id) {
 Realtime::Handlers Life::realtime_handlers() {
     Realtime::Handlers handlers;
     handlers.opened = [this] {
+        heartbeat_now_.notify();  // a server that has just started knows nothing of us
         poll_now_.notify();
         session_pool_.set_online(true);
     };

@@ -14,9 +14,9 @@ namespace {
 // A connection that lasted this long was a good one: the next failure waits from the start again.
 constexpr std::chrono::seconds kProven{5};
 
-// A session waits a minute for its connection: a server that is back must be found well before.
-// With full jitter ten thousand agents come at two thousand a second.
-constexpr std::chrono::seconds kLongestWait{10};
+// A session waits a minute for its connection.
+constexpr std::chrono::milliseconds kFirstWait{250};
+constexpr std::chrono::milliseconds kLongestWait{10'000};
 
 }  // namespace
 
@@ -26,9 +26,9 @@ Realtime::Realtime(ServerLink& server, Handlers handlers)
 }
 
 Task<> Realtime::run() {
-    aio::Backoff backoff(std::chrono::milliseconds{250}, kLongestWait);
+    aio::Backoff backoff(kFirstWait, kLongestWait);
     for (;;) {
-        const auto begun = std::chrono::steady_clock::now();
+        opened_at_.reset();
         try {
             co_await serve_one_connection();
         } catch (const std::exception& e) {
@@ -46,13 +46,17 @@ Task<> Realtime::run() {
                 handlers_.unauthenticated();
             }
         }
-        if (std::chrono::steady_clock::now() - begun > kProven) backoff.reset();
-        co_await aio::sleep(backoff.next());
+        if (server_.away()) continue;  // the next call waits for it
+        if (opened_at_ && std::chrono::steady_clock::now() - *opened_at_ > kProven) backoff.reset();
+        // If the server ended, the connections of all its agents did at this moment.
+        const auto spread = std::min(spread_, kLongestWait);
+        co_await aio::sleep(std::max(backoff.next(), aio::Backoff(spread, spread).next()));
     }
 }
 
 Task<> Realtime::serve_one_connection() {
     const auto socket = co_await server_.realtime();
+    opened_at_ = std::chrono::steady_clock::now();
     protocol::update(condition_, Health::ok);
     log::info("realtime: connected");
     handlers_.opened();
@@ -85,6 +89,8 @@ Task<> Realtime::handle(net::WebSocket& socket, std::string text) {
             handlers_.session_asked();
             break;
         case ControlType::echo: {
+            spread_ =
+                std::chrono::milliseconds{std::max<std::int64_t>(message.spread_ms.value_or(0), 0)};
             ControlMessage reply;
             reply.type = ControlType::echo_reply;
             reply.id = message.id;

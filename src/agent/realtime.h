@@ -1,7 +1,9 @@
 // The realtime connection: the server's nudges, and echoes by which it checks that we hear it.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 
 #include "agent/server_link.h"
 #include "aio/task.h"
@@ -36,6 +38,8 @@ class Realtime {
     ServerLink& server_;
     Handlers handlers_;
     protocol::Condition condition_;
+    std::chrono::milliseconds spread_{};  // as the server told
+    std::optional<std::chrono::steady_clock::time_point> opened_at_;
 };
 
 }  // namespace trailer::agent

@@ -54,7 +54,7 @@ Task<> Life::register_until_accepted() {
             if (text != said) log::warning("{}; trying again until it succeeds", text);
         }
         said = std::move(text);
-        co_await aio::sleep(wait);
+        if (!server_.away()) co_await aio::sleep(wait);  // else the next call waits for it
     }
 }
 

@@ -13,6 +13,11 @@ constexpr auto kCallLimit = 10s;
 constexpr auto kDesiredStateLimit = 60s;
 constexpr std::size_t kMostBody = 64 << 20;
 
+// A session waits a minute for its connection: a server that is back must be found well before.
+// With full jitter ten thousand agents come at two thousand a second.
+constexpr auto kFirstWait = 250ms;
+constexpr auto kLongestWait = 10s;
+
 net::ClientOptions client_options() {
     net::ClientOptions options;
     options.max_connections = 4;  // heartbeat, poll, status, and one to spare
@@ -39,6 +44,15 @@ std::string said(const net::Response& response, const protocol::Problem& problem
     return text;
 }
 
+// What a reverse proxy says of a server that it does not reach.
+bool is_of_a_proxy(int status) {
+    return status >= 502 && status <= 504;
+}
+
+bool means_away(const Error& error) {
+    return error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout;
+}
+
 template <typename T>
 T decode(const net::Response& response, const std::string& doing) {
     try {
@@ -54,7 +68,8 @@ T decode(const net::Response& response, const std::string& doing) {
 }  // namespace
 
 ServerLink::ServerLink(const asio::any_io_executor& executor, const std::string& server_url)
-    : client_(executor, net::Endpoint::parse(server_url), client_options()) {}
+    : client_(executor, net::Endpoint::parse(server_url), client_options()),
+      breaker_(executor, aio::Backoff(kFirstWait, kLongestWait)) {}
 
 net::Headers ServerLink::headers() const {
     net::Headers headers{{"Accept", "application/json"}};
@@ -65,9 +80,17 @@ net::Headers ServerLink::headers() const {
 Task<net::Response> ServerLink::call(std::string method, std::string target, std::string body,
                                      std::chrono::milliseconds limit) {
     const auto doing = fmt::format("{} {}{}", method, url(), target.substr(0, target.find('?')));
+    auto turn = co_await breaker_.turn();
     net::Request request{std::move(method), std::move(target), headers(), std::move(body)};
     if (!request.body.empty()) request.headers.set("Content-Type", "application/json");
-    auto response = co_await client_.request(std::move(request), aio::Deadline::in(limit));
+    net::Response response;
+    try {
+        response = co_await client_.request(std::move(request), aio::Deadline::in(limit));
+    } catch (const Error& e) {
+        if (means_away(e)) turn.failed();
+        throw;
+    }
+    is_of_a_proxy(response.status) ? turn.failed() : turn.reached();
     if (response.status < 400) co_return response;
 
     const auto problem = problem_of(response);
@@ -132,21 +155,31 @@ Task<> ServerLink::answer_plan(std::int64_t id, protocol::HostPlan plan) {
     co_await call("POST", std::move(target), std::move(body), kCallLimit);
 }
 
+Task<std::unique_ptr<net::WebSocket>> ServerLink::websocket(std::string target,
+                                                            net::WebSocketOptions options) {
+    auto turn = co_await breaker_.turn();
+    net::Request request{"GET", std::move(target), headers(), ""};
+    try {
+        auto socket =
+            co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit), options);
+        turn.reached();
+        co_return socket;
+    } catch (const Error& e) {
+        if (means_away(e)) turn.failed();
+        throw;
+    }
+}
+
 Task<std::unique_ptr<net::WebSocket>> ServerLink::realtime() {
-    net::Request request{"GET", "/api/agent/realtime", headers(), ""};
     net::WebSocketOptions options;
     options.max_message = 64 << 10;  // control messages have tens of bytes
-    co_return co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit),
-                                         options);
+    return websocket("/api/agent/realtime", options);
 }
 
 Task<std::unique_ptr<net::WebSocket>> ServerLink::session() {
-    net::Request request{"GET", "/api/agent/session", headers(), ""};
     net::WebSocketOptions options;
     options.max_message = 2 * protocol::kMostSessionData;
-    options.write_buffer = protocol::kMostSessionData;
-    co_return co_await client_.websocket(std::move(request), aio::Deadline::in(kCallLimit),
-                                         options);
+    return websocket("/api/agent/session", options);
 }
 
 }  // namespace trailer::agent

@@ -1,5 +1,8 @@
 // The agent's calls to the server, typed.
 //
+// While the server is away (it can't be reached, or a proxy answers in its place) one call tries
+// and the others wait for what it finds, without a bound: when it is back they all go on at once.
+//
 // One thread. Errors: unauthenticated (401: register again), RegistrationRefused, and Error with
 // the kind that the server's status or the connection's failure means. Messages name the call and
 // what the server said.
@@ -10,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "aio/circuit_breaker.h"
 #include "base/error.h"
 #include "net/http_client.h"
 #include "protocol/agent.h"
@@ -35,6 +39,8 @@ class ServerLink {
     ServerLink(const asio::any_io_executor& executor, const std::string& server_url);
 
     std::string url() const { return client_.endpoint().to_string(); }
+    // Whoever calls now waits until it is back.
+    bool away() const { return breaker_.away(); }
 
     Task<protocol::ChallengeAnswer> challenge(protocol::ChallengeRequest request);
     // Uses the answer's token from then on.
@@ -59,9 +65,12 @@ class ServerLink {
   private:
     Task<net::Response> call(std::string method, std::string target, std::string body,
                              std::chrono::milliseconds limit);
+    Task<std::unique_ptr<net::WebSocket>> websocket(std::string target,
+                                                    net::WebSocketOptions options);
     net::Headers headers() const;
 
     net::HttpClient client_;
+    aio::CircuitBreaker breaker_;
     std::string token_;
 };
 

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
 #include "agent/play.h"
 #include "agent/realtime.h"
 #include "agent/server_link.h"
@@ -246,6 +249,120 @@ Task<> hears(Stage& stage) {
 TEST(RealtimeTest, HearsTheServerAndConnectsAgain) {
     Stage stage;
     stage.play(hears(stage));
+}
+
+// What stands at the address of a server that is away: takes connections, and ends them.
+class NoServer {
+  public:
+    NoServer(const asio::any_io_executor& executor, std::uint16_t port)
+        : acceptor_(executor, {asio::ip::make_address("127.0.0.1"), port}), tasks_(executor) {
+        tasks_.spawn(accept());
+    }
+    int taken = 0;
+    int open = 0;
+    int most_open = 0;
+
+    Task<> end() {
+        acceptor_.close();
+        tasks_.cancel();
+        try {
+            co_await tasks_.join();
+        } catch (const boost::system::system_error& e) {
+            log::debug("ended: {}", e.what());
+        }
+    }
+
+  private:
+    Task<> accept() {
+        for (;;) {
+            asio::ip::tcp::socket socket(acceptor_.get_executor());
+            co_await acceptor_.async_accept(socket, asio::use_awaitable);
+            ++taken;
+            tasks_.spawn(hold(std::move(socket)));
+        }
+    }
+    Task<> hold(asio::ip::tcp::socket) {
+        most_open = std::max(most_open, ++open);
+        co_await aio::sleep(5ms);
+        --open;
+    }
+
+    asio::ip::tcp::acceptor acceptor_;
+    aio::TaskGroup tasks_;
+};
+
+// As the agent's loops do: again and again, at once.
+Task<> beat_until_taken(ServerLink* link, int* failed) {
+    for (;;) {
+        try {
+            protocol::HeartbeatRequest request;
+            co_await link->heartbeat(std::move(request));
+            co_return;
+        } catch (const Error& e) {
+            ++*failed;
+        }
+    }
+}
+
+Task<> one_tries_while_it_is_away(Stage& stage) {
+    ServerLink link(stage.executor(), stage.server.url());
+    co_await sign_in(link);
+    co_await stage.server.down();
+    const auto port = net::Endpoint::parse(stage.server.url()).port;
+    int failed = 0;
+    aio::TaskGroup callers(stage.executor());
+    {
+        NoServer nobody(stage.executor(), port);
+        EXPECT_EQ(co_await failure_of_heartbeat(link), ErrorKind::unavailable);
+        EXPECT_TRUE(link.away());
+        for (int i = 0; i < 8; ++i) callers.spawn(beat_until_taken(&link, &failed));
+        co_await until([&] { return nobody.taken >= 3; }, "two more tries");
+        EXPECT_EQ(nobody.most_open, 1) << "eight callers, and one connection at a time";
+        co_await nobody.end();
+    }
+    stage.server.up();
+    const auto before = failed;
+    co_await callers.join();
+    EXPECT_LE(failed, before + 1) << "but for one that was under way";
+    EXPECT_EQ(stage.server.heartbeats, 8);
+}
+
+TEST(ServerLinkTest, OneCallTriesWhileTheServerIsAwayAndAllGoOnWhenItIsBack) {
+    Stage stage;
+    stage.play(one_tries_while_it_is_away(stage));
+}
+
+Task<> spreads_its_return(Stage& stage) {
+    // Twenty agents lose their connections at one moment, and are back within what they were told.
+    std::vector<std::unique_ptr<ServerLink>> links;
+    std::vector<std::unique_ptr<Realtime>> all;
+    std::vector<std::chrono::steady_clock::time_point> opened;
+    aio::TaskGroup listening(stage.executor());
+    for (int i = 0; i < 20; ++i) {
+        links.push_back(std::make_unique<ServerLink>(stage.executor(), stage.server.url()));
+        co_await sign_in(*links.back());
+        Realtime::Handlers handlers;
+        handlers.opened = [&] { opened.push_back(std::chrono::steady_clock::now()); };
+        handlers.nudged = [](std::int64_t) {};
+        handlers.settings_changed = handlers.unauthenticated = [] {};
+        all.push_back(std::make_unique<Realtime>(*links.back(), handlers));
+        listening.spawn(all.back()->run());
+    }
+    co_await until([&] { return opened.size() == 20; }, "the connections");
+    stage.server.say({.type = ControlType::echo, .id = 1, .spread_ms = 1000});
+    co_await until([&] { return stage.server.echo_replies.size() == 20; }, "the echoes");
+    opened.clear();
+    const auto lost = std::chrono::steady_clock::now();
+    stage.server.drop_sockets();
+    co_await until([&] { return opened.size() == 20; }, "the connections to be back");
+    EXPECT_GT(opened[19] - lost, 500ms) << "they come over a second, not all at once";
+    listening.cancel();
+    co_await listening.join();
+}
+
+TEST(RealtimeTest, ReturnsAtAMomentOfItsOwnOfTheTimeThatTheServerTold) {
+    Stage stage;
+    stage.play(spreads_its_return(stage));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "aio/backoff.h"
 #include "aio/blocking_pool.h"
+#include "aio/circuit_breaker.h"
 #include "aio/deadline.h"
 #include "aio/periodic.h"
 #include "aio/signal.h"
@@ -311,6 +312,105 @@ Task<> cancel_callers_of_a_pool() {
 
 TEST(BlockingPool, ACallersCancellationStaysOutOfThePool) {
     run(cancel_callers_of_a_pool());
+}
+
+struct Peer {
+    CircuitBreaker breaker;
+    bool there = true;
+    int calls = 0;
+    int refused = 0;
+    int at_once = 0;
+    int most_at_once = 0;
+};
+
+// One call, which takes a moment.
+Task<> call(Peer* peer) {
+    auto turn = co_await peer->breaker.turn();
+    ++peer->calls;
+    peer->most_at_once = std::max(peer->most_at_once, ++peer->at_once);
+    co_await aio::sleep(2ms);
+    --peer->at_once;
+    if (peer->there) co_return turn.reached();
+    ++peer->refused;
+    turn.failed();
+}
+
+Task<> call_until_reached(Peer* peer, int* done) {
+    for (int refused = -1; refused != peer->refused;) {
+        refused = peer->refused;
+        co_await call(peer);
+    }
+    ++*done;
+}
+
+Task<> one_tries_for_all() {
+    const auto executor = co_await asio::this_coro::executor;
+    Peer peer{.breaker = {executor, Backoff(10ms, 10ms)}, .there = false};
+    co_await call(&peer);
+    EXPECT_TRUE(peer.breaker.away());
+    peer.most_at_once = 0;
+    int done = 0;
+    TaskGroup callers(executor);
+    for (int i = 0; i < 20; ++i) callers.spawn(call_until_reached(&peer, &done));
+    co_await aio::sleep(100ms);
+    EXPECT_EQ(peer.most_at_once, 1);
+    EXPECT_EQ(done, 0);
+    EXPECT_GT(peer.calls, 2) << "somebody tries";
+    peer.there = true;
+    const auto refused = peer.refused;
+    co_await callers.join();
+    EXPECT_EQ(done, 20);
+    EXPECT_LE(peer.refused, refused + 1) << "but for one that was under way";
+    EXPECT_FALSE(peer.breaker.away());
+}
+
+TEST(CircuitBreakerTest, OneTriesAndTheOthersWaitForWhatItFinds) {
+    run(one_tries_for_all());
+}
+
+Task<> hold_turn(CircuitBreaker* breaker) {
+    auto turn = co_await breaker->turn();
+    co_await aio::sleep(1h);
+    turn.reached();
+}
+
+Task<> a_cancelled_try_makes_room() {
+    const auto executor = co_await asio::this_coro::executor;
+    CircuitBreaker breaker(executor, Backoff(0ms, 0ms));
+    (co_await breaker.turn()).failed();
+    TaskGroup first(executor);
+    first.spawn(hold_turn(&breaker));
+    TaskGroup second(executor);
+    second.spawn(hold_turn(&breaker));  // waits for the first
+    co_await aio::sleep(5ms);
+    first.cancel();
+    co_await first.join();
+    auto turn = breaker.turn();
+    second.cancel();
+    co_await second.join();
+    (co_await std::move(turn)).reached();
+    EXPECT_FALSE(breaker.away());
+}
+
+TEST(CircuitBreakerTest, ATryThatIsCancelledMakesRoomForTheNext) {
+    run(a_cancelled_try_makes_room());
+}
+
+Task<> waits_between_tries() {
+    const auto executor = co_await asio::this_coro::executor;
+    CircuitBreaker breaker(executor, Backoff(40ms, 40ms));
+    const auto begun = std::chrono::steady_clock::now();
+    int tries = 0;
+    (co_await breaker.turn()).failed();
+    for (; std::chrono::steady_clock::now() - begun < 500ms; ++tries) {
+        (co_await breaker.turn()).failed();
+    }
+    EXPECT_LT(tries, 60) << "20 ms each, on average";
+    EXPECT_GT(tries, 5);
+}
+
+TEST(CircuitBreakerTest, ABackoffPassesBetweenTwoTries) {
+    run(waits_between_tries());
 }
 
 }  // namespace

@@ -22,11 +22,13 @@ inline auto uncancelled() {
 
 class BlockingPool {
   public:
-    explicit BlockingPool(std::size_t threads) : pool_(threads) {}
+    // The threads are made when there is work: an agent that nobody asks has none.
+    explicit BlockingPool(std::size_t threads) : threads_(threads) {}
     // Waits for the work under way.
     ~BlockingPool() {
-        pool_.stop();
-        pool_.join();
+        if (!pool_) return;
+        pool_->stop();
+        pool_->join();
     }
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
@@ -37,10 +39,10 @@ class BlockingPool {
     Task<R> run(Work work) {
         if constexpr (std::is_void_v<R>) {
             auto body = invoke_void(std::move(work));
-            co_await asio::co_spawn(pool_, std::move(body), detail::uncancelled());
+            co_await asio::co_spawn(pool(), std::move(body), detail::uncancelled());
         } else {
             auto body = invoke(std::move(work));
-            auto result = co_await asio::co_spawn(pool_, std::move(body), detail::uncancelled());
+            auto result = co_await asio::co_spawn(pool(), std::move(body), detail::uncancelled());
             co_return std::move(*result);
         }
     }
@@ -57,7 +59,10 @@ class BlockingPool {
         co_return;
     }
 
-    asio::thread_pool pool_;
+    asio::thread_pool& pool() { return pool_ ? *pool_ : pool_.emplace(threads_); }
+
+    std::size_t threads_;
+    std::optional<asio::thread_pool> pool_;
 };
 
 }  // namespace trailer::aio

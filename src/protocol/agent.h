@@ -375,9 +375,12 @@ struct ControlMessage {
     ControlType type = ControlType::nudge;
     std::optional<std::int64_t> revision;
     std::optional<std::int64_t> id;
+    // In an echo to the agent: over how long the agents are to spread their return, should they all
+    // lose their connections at once.
+    std::optional<std::int64_t> spread_ms;
 
     static constexpr std::array kRequired{std::string_view{"type"}};
 };
-BOOST_DESCRIBE_STRUCT(ControlMessage, (), (type, revision, id))
+BOOST_DESCRIBE_STRUCT(ControlMessage, (), (type, revision, id, spread_ms))
 
 }  // namespace trailer::protocol

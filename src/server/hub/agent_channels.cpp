@@ -18,6 +18,7 @@ using protocol::Health;
 constexpr auto kEchoEvery = 5s;
 constexpr auto kEchoPatience = 12s;
 constexpr std::size_t kMostPlans = 16;
+constexpr std::int64_t kSpreadPerAgentMs = 1;  // a thousand a second; bench/run storm
 
 }  // namespace
 
@@ -31,7 +32,7 @@ struct AgentChannels::Channel {
     bool settings = false;
     bool session = false;
     std::deque<std::int64_t> plans;
-    std::optional<std::int64_t> echo;
+    std::optional<ControlMessage> echo;
     std::optional<std::int64_t> echo_reply;
     std::int64_t last_echo = 0;
     std::chrono::steady_clock::time_point answered = std::chrono::steady_clock::now();
@@ -144,9 +145,7 @@ Task<> AgentChannels::write(Channel* channel) {
         for (const auto id : std::exchange(channel->plans, {})) {
             say({.type = ControlType::plan, .id = id});
         }
-        if (channel->echo) {
-            say({.type = ControlType::echo, .id = std::exchange(channel->echo, {})});
-        }
+        if (channel->echo) say(*std::exchange(channel->echo, {}));
         for (const auto& message : messages) {
             co_await channel->socket->write(wire::to_json_text(message));
         }
@@ -156,7 +155,10 @@ Task<> AgentChannels::write(Channel* channel) {
 
 Task<> AgentChannels::keep_echoing(Channel* channel) {
     for (;;) {
-        channel->echo = ++channel->last_echo;
+        const auto agents = static_cast<std::int64_t>(channels_.size());
+        channel->echo = ControlMessage{.type = ControlType::echo,
+                                       .id = ++channel->last_echo,
+                                       .spread_ms = kSpreadPerAgentMs * agents};
         channel->to_send.notify();
         co_await aio::sleep(kEchoEvery);
         if (std::chrono::steady_clock::now() - channel->answered > kEchoPatience) {

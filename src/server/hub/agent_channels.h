@@ -42,7 +42,7 @@ class AgentChannels {
     struct Channel;
     static Task<> read(Channel* channel);
     static Task<> write(Channel* channel);
-    static Task<> keep_echoing(Channel* channel);
+    Task<> keep_echoing(Channel* channel);
 
     asio::any_io_executor executor_;
     Told told_;
