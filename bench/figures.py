@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 sys.path.insert(0, str(ROOT / "bench"))
 import sessions as session_figures  # noqa: E402
+import storm as storm_figures  # noqa: E402
 from harness import BUSYBOX, TRAILER, Api, Engine, Process, free_port, wait_until  # noqa: E402
 
 # A shell with a trap stops at once; sleep as process 1 would wait to be killed.
@@ -506,9 +507,11 @@ AIMS = {"size": [(("agent_idle_rss_bytes",), 12_000_000)], "start": [(("median_m
                         for verb, other, most in (("up", "engine", 1.10), ("up", "compose", 0.65), ("down", "engine", 1.10))],
                       (("among many", "cpu_ms_per_unchanged_cycle"), 1.0),
                       (("among many", "in place", "ratio_of_medians"), 1.25),
-                      (("among many", "replacement", "ratio_of_medians"), 1.25)]}
+                      (("among many", "replacement", "ratio_of_medians"), 1.25)],
+        "storm": storm_figures.AIMS}
 FIGURES = {"size": size, "start": start, "apply": apply, "many": many,
-           "reconcile": reconcile, "sessions": session_figures.sessions, "list": list_}
+           "reconcile": reconcile, "sessions": session_figures.sessions,
+           "storm": storm_figures.storm, "list": list_}
 
 
 def show(value, indent="  "):
