@@ -127,7 +127,7 @@ Task<std::unique_ptr<net::WebSocket>> Api::websocket(std::string path, std::stri
                                                      aio::Deadline deadline) {
     auto wanted = request("GET", std::move(path));
     wanted.headers.set("Sec-WebSocket-Protocol", subprotocol);
-    const net::WebSocketOptions options{.max_message = kLargestFrame, .write_buffer = 64 << 10};
+    const net::WebSocketOptions options{.max_message = kLargestFrame};
     std::unique_ptr<net::WebSocket> socket;
     std::optional<net::Response> refusal;
     try {

@@ -277,8 +277,9 @@ class Session : public Exchange {
         upgraded_ = true;
         http::request<http::string_body> upgrade;
         upgrade.base() = parser_->get().base();
-        auto socket = co_await accept_websocket_on(std::move(stream_), std::move(upgrade), options,
-                                                   std::move(subprotocol));
+        auto socket =
+            co_await accept_websocket_on(std::move(stream_), std::move(upgrade), std::move(buffer_),
+                                         options, std::move(subprotocol));
         websocket_ = socket.get();
         co_return std::make_unique<Borrowed>(std::move(socket), websocket_);
     }

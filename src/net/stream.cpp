@@ -1,12 +1,13 @@
 #include "net/stream.h"
 
-#include <boost/asio/append.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
+
+#include "base/buffer.h"
 
 namespace trailer::net {
 namespace {
@@ -48,11 +49,6 @@ Task<std::vector<asio::generic::stream_protocol::endpoint>> addresses_of(const E
 
 }  // namespace
 
-void teardown(beast::role_type, Stream& stream, boost::system::error_code& error) {
-    stream.close();
-    error = {};
-}
-
 Task<Stream> connect(const Endpoint& endpoint, asio::ssl::context* tls, aio::Deadline deadline) {
     const auto addresses = co_await addresses_of(endpoint, deadline);
     boost::system::error_code last = asio::error::host_not_found;
@@ -88,10 +84,10 @@ Task<std::string> RawBytes::read() {
         early_.clear();
         co_return piece;
     }
-    std::string piece(kRawPiece, '\0');
+    auto piece = raw_string(kRawPiece);
     const auto [error, count] = co_await stream_.async_read_some(asio::buffer(piece), kTuple);
     if (error && error != asio::error::eof) throw_failure(error, doing_);
-    piece.resize(count);
+    cut(piece, count);
     co_return piece;
 }
 

@@ -2,13 +2,11 @@
 // that Beast's algorithms are compiled once. Included by net/*.cpp only.
 #pragma once
 
-#include <boost/asio/append.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/websocket/teardown.hpp>
 #include <memory>
 #include <optional>
 
@@ -78,18 +76,6 @@ class Stream {
     std::unique_ptr<RawStream> raw_;
     std::unique_ptr<Tls> tls_;
 };
-
-// Beast's WebSocket asks how to end a stream: by closing it.
-inline void beast_close_socket(Stream& stream) {
-    stream.close();
-}
-void teardown(beast::role_type role, Stream& stream, boost::system::error_code& error);
-template <typename Handler>
-void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
-    stream.close();
-    asio::post(stream.get_executor(),
-               asio::append(std::forward<Handler>(handler), boost::system::error_code{}));
-}
 
 // Connects, with TLS where the endpoint says so. Throws Error(unavailable) that names the endpoint,
 // or Error(timeout).

@@ -46,8 +46,6 @@ class WebSocket {
 struct WebSocketOptions {
     std::size_t max_message = 1 << 20;  // bytes; a larger one ends the connection (1009)
     std::chrono::milliseconds ping_interval{7'000};  // a dead peer is found within twice this
-    // Bytes that a client masks at once (a server masks nothing); a bulk stream wants many.
-    std::size_t write_buffer = 8 << 10;
 };
 
 // The server answered a WebSocket's handshake with something else.

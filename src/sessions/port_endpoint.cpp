@@ -3,6 +3,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/buffer.h"
 #include "base/error.h"
 
 namespace trailer::sessions {
@@ -29,12 +30,12 @@ Task<std::string> PortEndpoint::read() {
         while (!input_ended_) co_await input_end_.wait();
         co_return protocol::end_message({});
     }
-    std::string message(kPiece + 1, '\0');
+    auto message = raw_string(kPiece + 1);
     message[0] = static_cast<char>(Channel::output);
     const auto [error, count] = co_await socket_.async_read_some(
         asio::buffer(message.data() + 1, message.size() - 1), kTuple);
     if (count > 0) {
-        message.resize(count + 1);
+        cut(message, count + 1);
         co_return message;
     }
     if (error != asio::error::eof) fail(error, "reading from the port");

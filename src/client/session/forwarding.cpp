@@ -4,6 +4,7 @@
 #include <boost/asio/write.hpp>
 #include <charconv>
 
+#include "base/buffer.h"
 #include "client/failure.h"
 
 namespace trailer::client {
@@ -90,13 +91,14 @@ class Forwarding::Connection {
 
     Task<> pump_in() {
         for (;;) {
-            std::string message(kPiece + 1, static_cast<char>(Channel::input));
+            auto message = raw_string(kPiece + 1);
+            message[0] = static_cast<char>(Channel::input);
             const auto [error, count] =
                 co_await socket_.async_read_some(asio::buffer(message.data() + 1, kPiece), kTuple);
             if (error == asio::error::operation_aborted) fail(error);
             if (error && error != asio::error::eof) co_return leave();
             if (error) break;
-            message.resize(count + 1);
+            cut(message, count + 1);
             co_await session_.send(std::move(message));
         }
         session_.post(protocol::session_message(Channel::close,

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/buffer.h"
+
 namespace trailer::client {
 namespace {
 
@@ -35,7 +37,7 @@ bool must_wait(int error) {
 }
 
 void read_once(int descriptor, std::size_t headroom, Outcome& outcome, int stop) {
-    outcome.data.resize(headroom + kPiece);
+    outcome.data = raw_string(headroom + kPiece);
     for (;;) {
         if (!wait_for(descriptor, POLLIN, stop)) {
             outcome.stopped = true;
@@ -43,7 +45,7 @@ void read_once(int descriptor, std::size_t headroom, Outcome& outcome, int stop)
         }
         const auto count = ::read(descriptor, outcome.data.data() + headroom, kPiece);
         if (count >= 0) {
-            outcome.data.resize(headroom + static_cast<std::size_t>(count));
+            cut(outcome.data, headroom + static_cast<std::size_t>(count));
             return;
         }
         if (errno == EINTR || must_wait(errno)) continue;
