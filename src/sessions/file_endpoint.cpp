@@ -26,8 +26,9 @@ std::streamoff begin_of_last(std::ifstream& stream, std::int64_t lines) {
         piece.resize(static_cast<std::size_t>(size));
         stream.seekg(at - size);
         stream.read(piece.data(), size);
+        // The last line's own end, which may not have come yet, is not one before it.
+        if (ends == 0 && !piece.ends_with('\n')) ++ends;
         for (auto i = size - 1; i >= 0; --i) {
-            // The last line's own end is not one before it.
             if (piece[static_cast<std::size_t>(i)] == '\n' && ++ends > lines)
                 return at - size + i + 1;
         }
@@ -36,18 +37,52 @@ std::streamoff begin_of_last(std::ifstream& stream, std::int64_t lines) {
     return 0;
 }
 
+// Of a line "2026-11-24T01:02:03.123Z info …"; nothing where it has none of its own.
+std::optional<Timestamp> time_of(std::string_view line) {
+    constexpr std::size_t kShortest = 20;
+    const auto word = line.substr(0, line.find(' '));
+    if (word.size() < kShortest || word[4] != '-' || word[10] != 'T') return std::nullopt;
+    try {
+        return parse_rfc3339(word);
+    } catch (const InvalidInput&) {
+        return std::nullopt;
+    }
+}
+
+// agent.log -> agent.1.log
+std::filesystem::path predecessor_of(std::filesystem::path file) {
+    const auto extension = file.extension();
+    return file.replace_extension(".1" + extension.string());
+}
+
 }  // namespace
 
 FileEndpoint::FileEndpoint(std::filesystem::path file, protocol::LogQuery query)
     : file_(std::move(file)), query_(std::move(query)) {
-    open();
-    if (query_.tail) stream_.seekg(begin_of_last(stream_, *query_.tail));
+    open(file_);
+    if (!query_.since.empty()) {
+        known_until_ = parse_rfc3339(query_.since);
+        go_back_to_since();
+    } else if (query_.tail) {
+        stream_.seekg(begin_of_last(stream_, *query_.tail));
+    }
 }
 
-void FileEndpoint::open() {
-    inode_ = inode_of(file_);
-    stream_ = std::ifstream(file_, std::ios::binary);
-    if (!stream_) throw Error(ErrorKind::not_found, "the agent has no log at {}", file_.string());
+void FileEndpoint::open(const std::filesystem::path& file) {
+    inode_ = inode_of(file);
+    stream_ = std::ifstream(file, std::ios::binary);
+    if (!stream_) throw Error(ErrorKind::not_found, "the agent has no log at {}", file.string());
+}
+
+// Where it was moved aside since then, what was asked for begins in the one before.
+void FileEndpoint::go_back_to_since() {
+    std::string first;
+    std::getline(stream_, first);
+    stream_.clear();
+    stream_.seekg(0);
+    const auto begin = time_of(first);
+    const auto before = predecessor_of(file_);
+    if ((!begin || *begin > *known_until_) && inode_of(before) != 0) open(before);
 }
 
 bool FileEndpoint::was_moved() const {
@@ -55,21 +90,51 @@ bool FileEndpoint::was_moved() const {
     return now != 0 && now != inode_;
 }
 
+bool FileEndpoint::is_wanted(std::string_view line) {
+    if (!known_until_) return true;
+    line_time_ = time_of(line).value_or(line_time_);
+    if (line_time_ < *known_until_) return false;
+    if (line_time_ == *known_until_ && query_.skip > 0) {
+        --query_.skip;
+        return false;
+    }
+    if (line_time_ > *known_until_) known_until_.reset();
+    return true;
+}
+
+// Takes them out of `rest_`.
+std::string FileEndpoint::whole_lines(bool to_the_end) {
+    auto message = protocol::session_message(protocol::Channel::output, "");
+    std::size_t at = 0;
+    for (;;) {
+        const auto end = rest_.find('\n', at);
+        const bool too_long = end == rest_.npos && rest_.size() - at > kPiece;
+        if (end == rest_.npos && !too_long && !(to_the_end && at < rest_.size())) break;
+        const auto size = end == rest_.npos ? rest_.size() - at : end + 1 - at;
+        const auto line = std::string_view(rest_).substr(at, size);
+        if (is_wanted(line)) message += line;
+        at += size;
+    }
+    rest_.erase(0, at);
+    return message;
+}
+
 Task<std::string> FileEndpoint::read() {
     for (;;) {
-        std::string message(kPiece, '\0');
-        message[0] = static_cast<char>(protocol::Channel::output);
         // Asked first: what is written until a file is moved is read before the next one is opened.
         const bool moved = was_moved();
+        const auto before = rest_.size();
+        rest_.resize(before + kPiece);
         stream_.clear();
-        stream_.read(message.data() + 1, kPiece - 1);
-        if (const auto count = stream_.gcount(); count > 0) {
-            message.resize(static_cast<std::size_t>(count) + 1);
-            co_return message;
-        }
-        if (!query_.follow) co_return protocol::end_message({});
+        stream_.read(rest_.data() + before, kPiece);
+        const auto count = static_cast<std::size_t>(stream_.gcount());
+        rest_.resize(before + count);
+        const bool at_end = count == 0 && (moved || !query_.follow);
+        if (auto message = whole_lines(at_end); message.size() > 1) co_return message;
+        if (count > 0) continue;
+        if (!query_.follow && !moved) co_return protocol::end_message({});
         if (moved) {
-            open();
+            open(file_);
         } else {
             co_await aio::sleep(kLook);
         }

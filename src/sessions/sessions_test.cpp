@@ -3,14 +3,17 @@
 #include <gmock/gmock.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <fstream>
 #include <random>
 
+#include "base/crypto.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "runtime/fake_runtime.h"
+#include "sessions/file_endpoint.h"
 #include "sessions/memory_connection.h"
 #include "sessions/process_tree.h"
 
@@ -387,6 +390,75 @@ TEST(ProcessTreeTest, FindsDescendantsThoseOfTheTerminalAndThoseWithTheMark) {
     EXPECT_TRUE(tree.sees(10));
     EXPECT_FALSE(tree.sees(99));
     EXPECT_FALSE(ProcessTree(proc.root, "c2", "s1").sees(10));
+}
+
+// --- a host's own log
+
+class HostLog {
+  public:
+    HostLog() { std::filesystem::create_directories(directory_); }
+    ~HostLog() { std::filesystem::remove_all(directory_); }
+    HostLog(const HostLog&) = delete;
+    HostLog& operator=(const HostLog&) = delete;
+
+    std::filesystem::path file() const { return directory_ / "agent.log"; }
+    void write(const std::string& text) const { std::ofstream(file(), std::ios::app) << text; }
+    void move_aside() const { std::filesystem::rename(file(), directory_ / "agent.1.log"); }
+
+  private:
+    std::filesystem::path directory_ =
+        std::filesystem::path(testing::TempDir()) / ("log-" + random_token(6));
+};
+
+std::string at(int second, const std::string& text) {
+    return fmt::format("2026-11-24T01:02:{:02}.000Z info {}\n", second, text);
+}
+
+Task<> read_to_the_end(FileEndpoint* endpoint, std::string* text) {
+    for (;;) {
+        const auto message = co_await endpoint->read();
+        if (protocol::channel_of(message) == Channel::end) co_return;
+        *text += protocol::data_of(message);
+    }
+}
+
+std::string read_log(const HostLog& log, protocol::LogQuery query) {
+    asio::io_context context;
+    FileEndpoint endpoint(log.file(), std::move(query));
+    std::string text;
+    asio::co_spawn(context, read_to_the_end(&endpoint, &text), asio::detached);
+    context.run_for(10s);
+    return text;
+}
+
+TEST(FileEndpointTest, GivesAllOrTheLastLines) {
+    const HostLog log;
+    const auto all = at(1, "a") + at(2, "b") + at(3, "c");
+    log.write(all);
+    EXPECT_EQ(read_log(log, {}), all);
+    EXPECT_EQ(read_log(log, {.tail = 2}), at(2, "b") + at(3, "c"));
+    EXPECT_EQ(read_log(log, {.tail = 0}), "");
+    log.write("cut off");
+    EXPECT_EQ(read_log(log, {.tail = 1}), "cut off");
+}
+
+TEST(FileEndpointTest, GoesOnFromWhatIsKnown) {
+    const HostLog log;
+    log.write(at(1, "a") + at(2, "b") + "of b\n" + at(2, "c") + at(3, "d"));
+    const std::string since = "2026-11-24T01:02:02.000Z";
+    EXPECT_EQ(read_log(log, {.since = since}), at(2, "b") + "of b\n" + at(2, "c") + at(3, "d"));
+    EXPECT_EQ(read_log(log, {.since = since, .skip = 2}), at(2, "c") + at(3, "d"));
+    EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:59Z"}), "");
+}
+
+TEST(FileEndpointTest, FindsWhatIsKnownInTheFileThatWasMovedAside) {
+    const HostLog log;
+    log.write(at(1, "a") + at(2, "b") + at(3, "c"));
+    log.move_aside();
+    log.write(at(4, "d"));
+    EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:02.000Z", .skip = 1}),
+              at(3, "c") + at(4, "d"));
+    EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:04.000Z"}), at(4, "d"));
 }
 
 }  // namespace

@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::size_t kMostHeld = 1 << 20;  // of a line without an end
 
+// "2026-11-24T01:02:03.123Z", as logs write it.
+bool is_time(std::string_view word) {
+    constexpr std::size_t kShortest = 20;
+    return word.size() >= kShortest && word[4] == '-' && word[10] == 'T' && word.ends_with('Z');
+}
+
 }  // namespace
 
 std::vector<LogEntry> entries_of(std::string_view data, LogTimes times) {
@@ -15,11 +21,14 @@ std::vector<LogEntry> entries_of(std::string_view data, LogTimes times) {
         const auto end = data.find('\n');
         const auto line = data.substr(0, end == data.npos ? end : end + 1);
         data.remove_prefix(line.size());
-        const auto blank = times == LogTimes::given ? line.find(' ') : line.npos;
-        if (blank == line.npos) {
+        const auto blank = line.find(' ');
+        const auto word = blank == line.npos ? std::string_view() : line.substr(0, blank);
+        if (times == LogTimes::own) {
+            entries.push_back({.time = is_time(word) ? word : std::string_view(), .text = line});
+        } else if (blank == line.npos) {
             entries.push_back({.time = {}, .text = line});
         } else {
-            entries.push_back({.time = line.substr(0, blank), .text = line.substr(blank + 1)});
+            entries.push_back({.time = word, .text = line.substr(blank + 1)});
         }
     }
     return entries;

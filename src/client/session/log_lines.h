@@ -10,8 +10,9 @@
 
 namespace trailer::client {
 
-// A view into a message "TIME text\nTIME text\n", or "text\ntext\n"; the last may have no line end.
-enum class LogTimes { given, none };
+// A view into a message "TIME text\nTIME text\n"; the last may have no line end. `own`: the time is
+// a part of the text, and a line that does not begin with one has none.
+enum class LogTimes { given, own };
 struct LogEntry {
     std::string_view time;
     std::string_view text;

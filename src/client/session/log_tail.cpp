@@ -39,7 +39,7 @@ LogTail::LogTail(Api& api, LogOutput& output, Options options)
       output_(output),
       options_(std::move(options)),
       format_(options_.prefix, options_.timestamps) {
-    options_.query.timestamps = options_.has_times;
+    options_.query.timestamps = options_.times == LogTimes::given;
     begin(options_.query);
 }
 
@@ -55,8 +55,24 @@ bool LogTail::leave() {
     return open_;
 }
 
+// False where there is nothing to be waited for any more.
+Task<bool> LogTail::open_first() {
+    aio::Backoff backoff(200ms, 2s);
+    for (;;) {
+        try {
+            co_await session_->open();
+            co_return true;
+        } catch (const Error& e) {
+            if (!options_.waits || e.kind() != ErrorKind::not_found) throw;
+        }
+        if (!gone_) co_await aio::sleep(backoff.next());
+        if (gone_ || leaving_) co_return false;
+        begin(options_.query);
+    }
+}
+
 Task<> LogTail::run() {
-    co_await session_->open();
+    if (!co_await open_first()) co_return;
     for (;;) {
         open_ = true;
         std::string why;
@@ -114,8 +130,8 @@ Task<> LogTail::pump() {
 void LogTail::add_message(const std::string& message, std::vector<LocalOutput::Piece>& pieces) {
     const bool errors = protocol::channel_of(message) == Channel::errors;
     const auto data = protocol::data_of(message);
-    for (const auto& entry :
-         entries_of(data, options_.has_times ? LogTimes::given : LogTimes::none)) {
+    for (auto& entry : entries_of(data, options_.times)) {
+        if (entry.time.empty()) entry.time = place_.time();  // it goes on with the one before
         if (is_known(entry)) continue;
         place_.pass(entry);
         append(pieces, errors, format_.add(errors, entry));
@@ -145,9 +161,7 @@ void LogTail::finish(std::vector<LocalOutput::Piece>& pieces) {
 
 protocol::LogQuery LogTail::query_from_here() const {
     auto query = options_.query;
-    if (!options_.has_times) {
-        query.tail = 0;
-    } else if (place_.known()) {
+    if (place_.known()) {
         query.tail.reset();
         query.since = place_.time();
         query.skip = place_.at_time() - 1;
@@ -168,16 +182,18 @@ Task<> LogTail::open_anew(std::string why) {
             failure = std::current_exception();
             may_pass = e.may_pass() || e.kind() == ErrorKind::internal;
             const bool may_come = e.kind() == ErrorKind::not_found;  // a container, or an agent
+            if (may_come && gone_) leaving_ = true;
             if (!may_pass && !may_come) throw;
         }
         if (!failure) break;
+        if (leaving_) co_return;
         const auto patience = may_pass && options_.query.follow ? kPatience : kShortPatience;
         if (Clock::now() - begun >= patience) std::rethrow_exception(failure);
         co_await aio::sleep(backoff.next());
         if (leaving_) co_return;
     }
-    overlaps_ = options_.has_times && place_.known();
-    if (!overlaps_ && (!options_.has_times || options_.query.tail == 0)) {
+    overlaps_ = place_.known();
+    if (!overlaps_ && options_.query.tail == 0) {
         tell("lines written meanwhile may be missing: " + why);
     }
 }

@@ -31,9 +31,10 @@ class LogTail {
         std::string title;    // "dev", for what is told
         std::string subject;  // "/api/workspaces/dev"
         protocol::LogQuery query;
-        bool has_times = true;    // a host's own log has none that could be asked for
-        bool timestamps = false;  // shown
-        std::string prefix;       // of each line
+        LogTimes times = LogTimes::given;  // own: a host's own log
+        bool timestamps = false;           // shown
+        bool waits = false;                // for a workspace that has no container yet
+        std::string prefix;                // of each line
     };
 
     LogTail(Api& api, LogOutput& output, Options options);
@@ -42,8 +43,11 @@ class LogTail {
     Task<> run();
     // run() ends soon: true where the host has to be told first.
     bool leave();
+    // The workspace has gone: what there is of its log is read, and nothing is waited for.
+    void expect_end() { gone_ = true; }
 
   private:
+    Task<bool> open_first();
     Task<> read_session();
     Task<> keep_session(aio::TaskGroup* tasks);
     Task<> pump();
@@ -65,6 +69,7 @@ class LogTail {
     bool overlaps_ = false;  // the next entry is to be the last one again
     bool open_ = false;
     bool leaving_ = false;
+    bool gone_ = false;
 };
 
 }  // namespace trailer::client

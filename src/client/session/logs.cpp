@@ -1,13 +1,15 @@
 // `trailer logs`: of workspaces and of hosts' agents, one or several at once.
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/json.hpp>
 #include <csignal>
+#include <map>
+#include <set>
 
 #include "client/arguments.h"
 #include "client/commands.h"
 #include "client/failure.h"
 #include "client/session/joined.h"
+#include "client/session/log_selection.h"
 #include "client/session/log_tail.h"
 #include "client/session/since.h"
 #include "client/terminal.h"
@@ -16,8 +18,6 @@
 
 namespace trailer::client {
 namespace {
-
-namespace json = boost::json;
 
 constexpr std::size_t kMostAtOnce = 200;
 constexpr std::chrono::seconds kLeaveTimeout{2};
@@ -31,49 +31,12 @@ struct LogSubject {
     bool operator==(const LogSubject&) const = default;
 };
 
-// "KEY=VALUE", of a workspace's labels; `group` is also a member of its own.
-struct Selector {
-    std::string key;
-    std::string value;
-};
-
-std::vector<Selector> parse_selectors(const std::vector<std::string>& texts) {
-    std::vector<Selector> selectors;
-    for (const auto& text : texts) {
-        const auto equals = text.find('=');
-        if (equals == text.npos || equals == 0) {
-            throw UsageError(fmt::format("-l: expected KEY=VALUE, got \"{}\"", text));
-        }
-        selectors.push_back({text.substr(0, equals), text.substr(equals + 1)});
-    }
-    return selectors;
-}
-
-const json::value* member(const json::value& value, std::string_view name) {
-    const auto* object = value.if_object();
-    return object == nullptr ? nullptr : object->if_contains(name);
-}
-
-bool is_text(const json::value* value, std::string_view text) {
-    return value != nullptr && value->is_string() && value->get_string() == text;
-}
-
-bool matches(const json::value& workspace, const Selector& selector) {
-    if (selector.key == "group" && is_text(member(workspace, "group"), selector.value)) return true;
-    const auto* spec = member(workspace, "spec");
-    const auto* labels = spec == nullptr ? nullptr : member(*spec, "labels");
-    return labels != nullptr && is_text(member(*labels, selector.key), selector.value);
-}
-
 std::vector<LogSubject> select(Api& api, const std::vector<Selector>& selectors) {
     std::vector<LogSubject> subjects;
     for (const auto& workspace : api.list(Subject::workspace)) {
-        const bool wanted = std::ranges::all_of(
-            selectors, [&](const Selector& each) { return matches(workspace, each); });
-        if (wanted) {
-            subjects.push_back(
-                {Subject::workspace, wire::from_json<protocol::ResourceView>(workspace).name});
-        }
+        if (!matches(workspace, selectors)) continue;
+        const auto view = wire::from_json<protocol::ResourceView>(workspace);
+        subjects.push_back({Subject::workspace, view.name});
     }
     if (subjects.empty()) {
         throw Error(ErrorKind::not_found, "no workspace has all of the labels that -l asks for");
@@ -104,70 +67,151 @@ protocol::LogQuery query_of(const LogsFlags& flags, Subject kind) {
     return query;
 }
 
-// Reads all of them, one after another or, to be followed, side by side.
+// Reads them one after another or, to be followed, side by side. What is selected by labels and
+// followed comes and goes: what comes later is read too, and the end is the person's to say.
 class Logs {
   public:
-    Logs(Api& api, const LogsFlags& flags, const std::vector<LogSubject>& subjects)
-        : tasks_(api.executor()),
+    Logs(Api& api, const LogsFlags& flags)
+        : api_(api),
+          flags_(flags),
+          tasks_(api.executor()),
           output_(api.executor()),
           signals_(api.executor(), SIGINT, SIGTERM, SIGHUP),
-          side_by_side_(flags.follow) {
-        const auto palette = palette_for(stdout);
-        std::size_t width = 0;
-        for (const auto& each : subjects) width = std::max(width, width_of(each.title()));
-        for (const auto& each : subjects) {
-            auto title = one_line(each.title());
-            std::string prefix;
-            if (subjects.size() > 1) {
-                prefix = title + std::string(width - width_of(title), ' ') + " |";
-                if (palette.enabled()) {
-                    const auto colour = kColours[tails_.size() % kColours.size()];
-                    prefix = fmt::format("\x1b[{}m{}\x1b[0m", colour, prefix);
-                }
-                prefix += ' ';
-            }
-            tails_.push_back(std::make_unique<LogTail>(
-                api, output_,
-                LogTail::Options{.title = std::move(title),
-                                 .subject = path_of(each.kind, each.name),
-                                 .query = query_of(flags, each.kind),
-                                 .has_times = each.kind == Subject::workspace,
-                                 .timestamps = flags.timestamps && each.kind != Subject::host,
-                                 .prefix = std::move(prefix)}));
-            names_.push_back(each.title());
-        }
+          look_again_(api.executor()) {}
+
+    Task<int> run(std::vector<LogSubject> subjects) {
+        tasks_.spawn(read_all(std::move(subjects)));
+        return run_tasks();
+    }
+    Task<int> run(std::vector<Selector> selectors) {
+        selection_ = std::make_unique<Selection>(api_, std::move(selectors), [](const auto&) {});
+        tasks_.spawn(watch_selection());
+        tasks_.spawn(follow_selected());
+        return run_tasks();
     }
 
-    Task<int> run() {
-        tasks_.spawn(read_all());
+  private:
+    Task<int> run_tasks() {
         tasks_.spawn(watch_signals());
         tasks_.spawn(watch_output());
         co_await tasks_.join();
         co_return exit_code_;
     }
 
-  private:
-    Task<> read_all() {
-        aio::TaskGroup readers(co_await asio::this_coro::executor);
-        for (std::size_t i = 0; i < tails_.size() && !ended_; ++i) {
-            if (side_by_side_) {
-                readers.spawn(read(i));
+    void fit_titles(const std::vector<LogSubject>& subjects) {
+        for (const auto& each : subjects) width_ = std::max(width_, width_of(each.title()));
+    }
+
+    std::string next_prefix(const std::string& title) {
+        const auto palette = palette_for(stdout);
+        width_ = std::max(width_, width_of(title));
+        auto prefix = title + std::string(width_ - width_of(title), ' ') + " |";
+        const auto colour = kColours[coloured_++ % kColours.size()];
+        if (palette.enabled()) prefix = fmt::format("\x1b[{}m{}\x1b[0m", colour, prefix);
+        return prefix + ' ';
+    }
+
+    Task<> read(LogSubject subject, bool with_prefix, bool waits) {
+        const auto title = one_line(subject.title());
+        const bool is_host = subject.kind == Subject::host;
+        LogTail::Options options{.title = title,
+                                 .subject = path_of(subject.kind, subject.name),
+                                 .query = query_of(flags_, subject.kind),
+                                 .times = is_host ? LogTimes::own : LogTimes::given,
+                                 .timestamps = flags_.timestamps && !is_host,
+                                 .waits = waits,
+                                 .prefix = with_prefix ? next_prefix(title) : ""};
+        LogTail tail(api_, output_, std::move(options));
+        tails_[title] = &tail;
+        std::exception_ptr cancelled;
+        try {
+            co_await tail.run();
+        } catch (const OutputClosed&) {
+            end_with(kNobodyReads);
+        } catch (const std::exception& e) {
+            if (aio::is_cancellation(e)) {
+                cancelled = std::current_exception();
+            } else if (!ended_) {
+                exit_code_ = report_failure("logs " + title, e);
+                given_up_.insert(title);
+            }
+        }
+        tails_.erase(title);
+        look_again_.notify();
+        if (cancelled) std::rethrow_exception(cancelled);
+    }
+
+    Task<> read_all(std::vector<LogSubject> subjects) {
+        aio::TaskGroup readers(api_.executor());
+        const bool several = subjects.size() > 1;
+        fit_titles(subjects);
+        for (auto& each : subjects) {
+            if (ended_) break;
+            if (flags_.follow) {
+                readers.spawn(read(std::move(each), several, false));
             } else {
-                co_await read(i);
+                co_await read(std::move(each), several, false);
             }
         }
         co_await readers.join();
         tasks_.cancel();
     }
 
-    Task<> read(std::size_t index) {
-        try {
-            co_await tails_[index]->run();
-        } catch (const OutputClosed&) {
-            end_with(kNobodyReads);
-        } catch (const Error& e) {
-            if (!ended_) exit_code_ = report_failure("logs " + names_[index], e);
+    Task<> watch_selection() {
+        for (;;) {
+            co_await selection_->next();
+            look_again_.notify();
         }
+    }
+
+    Task<> follow_selected() {
+        std::map<std::string, std::string> known;
+        for (bool first = true; !ended_; first = false) {
+            co_await look_again_.wait();
+            const auto& now = selection_->names();
+            if (first) begin_with(now);
+            for (const auto& [id, name] : known) {
+                if (!now.contains(id)) tell_gone(one_line(name));
+            }
+            for (const auto& [id, name] : now) {
+                const bool is_new = !first && !known.contains(id);
+                if (is_new) given_up_.erase(one_line(name));
+                begin_one(name, is_new);
+            }
+            known = now;
+        }
+        while (!tails_.empty()) co_await look_again_.wait();
+        tasks_.cancel();
+    }
+
+    void begin_with(const std::map<std::string, std::string>& names) {
+        if (names.empty()) tell("no workspace has all of the labels that -l asks for yet: waiting");
+        std::vector<LogSubject> subjects;
+        for (const auto& [id, name] : names) subjects.push_back({Subject::workspace, name});
+        fit_titles(subjects);
+    }
+
+    void begin_one(const std::string& name, bool is_new) {
+        const auto title = one_line(name);
+        if (ended_ || tails_.contains(title) || given_up_.contains(title)) return;
+        if (tails_.size() >= kMostAtOnce) {
+            given_up_.insert(title);
+            return tell(fmt::format("{} is not followed: {} logs at once are the most", title,
+                                    kMostAtOnce));
+        }
+        if (is_new) tell(fmt::format("{} has come: this is its log", title));
+        tasks_.spawn(read({Subject::workspace, name}, true, true));
+    }
+
+    // Its log ends by itself, where it was there; else nothing is to be waited for any more.
+    void tell_gone(const std::string& title) {
+        tell(fmt::format("{} has gone", title));
+        const auto tail = tails_.find(title);
+        if (tail != tails_.end()) tail->second->expect_end();
+    }
+
+    static void tell(const std::string& text) {
+        print(stderr, fmt::format("trailer: logs: {}\n", text));
     }
 
     Task<> watch_signals() {
@@ -186,7 +230,8 @@ class Logs {
         if (std::exchange(ended_, true)) return;
         exit_code_ = exit_code;
         bool must_wait = false;
-        for (auto& tail : tails_) must_wait = tail->leave() || must_wait;
+        for (auto& [title, tail] : tails_) must_wait = tail->leave() || must_wait;
+        look_again_.notify();
         if (must_wait) {
             tasks_.spawn(end_soon());
         } else {
@@ -199,12 +244,17 @@ class Logs {
         tasks_.cancel();
     }
 
+    Api& api_;
+    const LogsFlags& flags_;
     aio::TaskGroup tasks_;
     LogOutput output_;
     asio::signal_set signals_;
-    bool side_by_side_;
-    std::vector<std::unique_ptr<LogTail>> tails_;
-    std::vector<std::string> names_;
+    std::unique_ptr<Selection> selection_;
+    aio::Signal look_again_;
+    std::map<std::string, LogTail*> tails_;  // by title; each belongs to its read()
+    std::set<std::string> given_up_;         // titles
+    std::size_t width_ = 0;                  // of the longest title
+    std::size_t coloured_ = 0;
     int exit_code_ = kDone;
     bool ended_ = false;
     IgnoredPipeSignal no_sigpipe_;
@@ -224,14 +274,15 @@ int logs(const LogsFlags& flags) {
         throw UsageError("--since and --until are for the logs of workspaces");
     }
     query_of(flags, Subject::workspace);  // a bad time is told before the server is asked
-    Api api(resolve_target(credentials_file(), flags.connection));
-    if (subjects.empty()) subjects = select(api, selectors);
     if (flags.follow && subjects.size() > kMostAtOnce) {
         throw UsageError(fmt::format("{} logs at once are too many to follow, {} is the most",
                                      subjects.size(), kMostAtOnce));
     }
-    Logs logs(api, flags, subjects);
-    return api.run(logs.run());
+    Api api(resolve_target(credentials_file(), flags.connection));
+    Logs logs(api, flags);
+    if (flags.follow && subjects.empty()) return api.run(logs.run(selectors));
+    if (subjects.empty()) subjects = select(api, selectors);
+    return api.run(logs.run(std::move(subjects)));
 }
 
 }  // namespace trailer::client

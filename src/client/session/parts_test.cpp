@@ -58,7 +58,9 @@ TEST(LogLinesTest, EntriesHaveTheirTimes) {
     EXPECT_THAT(entries_of("T1 one\nT2 two words\nT3 rest"),
                 ElementsAre(LogEntry{"T1", "one\n"}, LogEntry{"T2", "two words\n"},
                             LogEntry{"T3", "rest"}));
-    EXPECT_THAT(entries_of("one two\n", LogTimes::none), ElementsAre(LogEntry{"", "one two\n"}));
+    const std::string line = "2026-11-24T01:02:03.123Z info one\n";
+    EXPECT_THAT(entries_of(line + "and two\n", LogTimes::own),
+                ElementsAre(LogEntry{"2026-11-24T01:02:03.123Z", line}, LogEntry{"", "and two\n"}));
 }
 
 TEST(LogLinesTest, ThePlaceCountsEntriesOfOneTime) {

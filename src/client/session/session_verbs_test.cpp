@@ -210,11 +210,28 @@ TEST_F(SessionVerbTest, LogsOfLabelsFindsTheWorkspaces) {
     auto done = run({"logs", "-l", "team=x"});
     EXPECT_EQ(done.exit_code, 0) << done.errors;
     EXPECT_EQ(target_of(0), "/api/workspaces/a/logs?timestamps=true");
-    done = run({"logs", "-f", "-l", "group=g"});
-    EXPECT_EQ(target_of(1), "/api/workspaces/c/logs?follow=true&timestamps=true");
     done = run({"logs", "-l", "team=z"});
     EXPECT_EQ(done.exit_code, 1);
     EXPECT_THAT(done.errors, HasSubstr("no workspace"));
+}
+
+// As the person who has seen enough.
+Task<> one_line_and_ctrl_c(ScriptedSession* session) {
+    co_await session->write(Channel::output, "T1 one\n");
+    while (session->pending() > 0) co_await aio::sleep(1ms);
+    ::kill(::getpid(), SIGINT);
+}
+
+TEST_F(SessionVerbTest, LogsOfLabelsAreFollowedUntilThePersonHasEnough) {
+    server.on("/logs", one_line_and_ctrl_c);
+    server.answer("GET /api/events", "");
+    server.answer(
+        "GET /api/workspaces",
+        R"({"items": [{"kind": "Workspace", "id": "3", "name": "c", "spec": {}, "group": "g"}]})");
+    const auto done = run({"logs", "-f", "-l", "group=g"});
+    EXPECT_EQ(done.exit_code, 128 + SIGINT) << done.errors;
+    EXPECT_EQ(done.output, "c | one\n");
+    EXPECT_EQ(target_of(0), "/api/workspaces/c/logs?follow=true&timestamps=true");
 }
 
 // Sends one line, breaks for good, and goes on in another session from where that was.
@@ -255,6 +272,36 @@ TEST_F(SessionVerbTest, AGapInAFollowedLogIsTold) {
     const auto done = run({"logs", "-f", "dev"});
     EXPECT_EQ(done.output, "a\nb\nz\n");
     EXPECT_THAT(done.errors, HasSubstr("lines between T2 and T9 may be missing"));
+}
+
+constexpr const char* kFirstTime = "2026-11-24T01:02:03.001Z";
+
+// A host's log has its times in its lines.
+Task<> lose_a_hosts_log(ScriptedSession* session) {
+    const std::string known = fmt::format("{} info b\n and more of b\n", kFirstTime);
+    if (const auto since = session->request.query().find("since")) {
+        EXPECT_EQ(*since, kFirstTime);
+        EXPECT_EQ(session->request.query().find("skip"), "1");  // the last is asked for again
+        co_await session->write(Channel::output,
+                                " and more of b\n2026-11-24T01:02:04.000Z info c\n");
+        session->end({});
+        co_return;
+    }
+    co_await session->write(Channel::output, known);
+    while (session->pending() > 0) co_await aio::sleep(1ms);
+    session->breaks = [] { return true; };
+    co_await session->write(Channel::output, "never\n");
+}
+
+TEST_F(SessionVerbTest, AHostsLogIsOpenedAnewWhereItWas) {
+    server.on("/logs", lose_a_hosts_log);
+    server.refuse_resume = 404;
+    const auto done = run({"logs", "-f", "host/gpu-1"});
+    EXPECT_EQ(done.exit_code, 0) << done.errors;
+    EXPECT_EQ(
+        done.output,
+        fmt::format("{} info b\n and more of b\n2026-11-24T01:02:04.000Z info c\n", kFirstTime));
+    EXPECT_EQ(done.errors, "");
 }
 
 // --- port-forward
