@@ -39,6 +39,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/move":
             self.answer(b"", 302, [("Location", "/echo?moved"), ("Set-Cookie", "app=1; Path=/; Domain=example.org"),
                                    ("Set-Cookie", "trailer_session=stolen; Path=/")])
+        elif path == "/page":
+            self.answer(b"<!doctype html><title>an application</title>", headers=[("Content-Type", "text/html")])
         elif path == "/events":
             self.events()
         elif path == "/chunks":

@@ -140,6 +140,41 @@ def test_a_terminal_has_its_size_its_keys_and_is_restored(dev):
     assert terminal.end() == 7
 
 
+def test_ctrl_z_stops_what_runs_in_the_terminal_and_not_the_client(dev):
+    terminal = Terminal(dev, "exec", "-t", "dev", "--", "sh", "-i")
+    terminal.type("sleep 3333\n")
+    wait_until(lambda: any("sleep 3333" in each for each in processes(dev)), "the command")
+    terminal.type("\x1a")
+    terminal.expect(r"Stopped +sleep 3333")
+    assert terminal.process.poll() is None
+    terminal.type("fg\n")
+    terminal.expect(r"sleep 3333\r\n")
+    terminal.type("\x03")
+    terminal.type("echo went on $((20 + 1))\n")
+    terminal.expect(r"went on 21\r\n")
+    terminal.type("exit 3\n")
+    assert terminal.end() == 3
+
+
+def test_a_terminal_shows_that_it_reconnects_and_goes_on(pair):
+    pair.api.apply(workspace("dev"))
+    pair.api.wait("workspaces", "dev", "running")
+    token = pair.directory / "token"
+    token.write_text(pair.api.token)
+    token.chmod(0o600)
+    terminal = Terminal(pair, "exec", "-t", "--server", pair.url, "--token-file", token, "dev", "--", "sh")
+    terminal.type("NAME=kept; echo begun $((1 + 1))\n")
+    terminal.expect(r"begun 2\r\n")
+    pair.server_process.kill()
+    terminal.expect(r"trailer: connection lost, reconnecting…\r\n")
+    terminal.type("echo typed meanwhile $NAME $((2 + 2))\n")
+    pair.server_process.start()
+    terminal.expect(r"trailer: the connection is back\r\n", 40)
+    terminal.expect(r"typed meanwhile kept 4\r\n")
+    terminal.type("exit 5\n")
+    assert terminal.end() == 5
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal_and_ends_the_command(dev, number):
     terminal = Terminal(dev, "exec", "-t", "dev", "--", "sh", "-c", "echo begun; sleep 4321")
@@ -218,6 +253,30 @@ def test_attach_joins_and_leaves_the_workspace_running(dev):
     assert dev.api.status("workspaces", "shell") == "running"
 
 
+def test_several_people_at_one_workspace_see_the_same_and_leave_one_by_one(dev):
+    """With the keys of each one's own choice; one leaves by a cut, and nobody else notices."""
+    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True))
+    dev.api.wait("workspaces", "shell", "running")
+    people = [Terminal(dev, "attach", "--detach-keys", keys, "shell") for keys in ("ctrl-]", "~,.", "ctrl-p,ctrl-q", "ctrl-x")]
+    for number, each in enumerate(people):
+        each.type(f"echo joined $(({number} + 10))\n")
+        each.expect(rf"joined {number + 10}\r\n")
+    for number, typist in enumerate(people):
+        typist.type(f"echo from $(({number} + 20))\n")
+        for each in people:
+            each.expect(rf"from {number + 20}\r\n")
+    people[3].process.kill()
+    people[3].process.wait()
+    people[0].type("\x1d")
+    people[1].type("~.")
+    assert people[0].end() == 0 and people[1].end() == 0
+    people[2].type("echo last $((30 + 1))\n")
+    people[2].expect(r"last 31\r\n")
+    people[2].type("\x10\x11")
+    assert people[2].end() == 0
+    assert dev.api.status("workspaces", "shell") == "running"
+
+
 # --- logs
 
 
@@ -255,7 +314,65 @@ def test_a_followed_log_goes_on_over_restart_and_replacement(dev):
     assert b"new container" in client.stderr.read()
 
 
+def test_logs_of_a_label_are_followed_as_workspaces_come_and_go(dev):
+    def talker(name):
+        command = ["sh", "-c", f"trap 'exit 0' TERM; echo this is {name}; while :; do sleep 1 & wait $!; done"]
+        return workspace(name, command=command, labels={"group": "x"})
+
+    dev.api.apply(talker("first"))
+    dev.api.wait("workspaces", "first", "running")
+    client = begin(dev, "logs", "-f", "-l", "group=x")
+    assert client.stdout.readline() == b"first | this is first\n"
+    dev.api.apply(talker("second-one"))
+    assert client.stdout.readline() == b"second-one | this is second-one\n"
+    dev.api.call("DELETE", "/api/workspaces/first")
+    dev.api.wait("workspaces", "first", None)
+    dev.api.apply(talker("first"))  # another one under its name
+    assert client.stdout.readline() == b"first      | this is first\n"
+    client.send_signal(signal.SIGINT)
+    assert client.wait(10) == 130
+    told = client.stderr.read().decode()
+    assert [line for line in told.splitlines() if "replaced" not in line] == [
+        "trailer: logs: second-one has come: this is its log", "trailer: logs: first has gone",
+        "trailer: logs: first has come: this is its log"], told
+
+
+def test_a_hosts_log_goes_on_where_it_was_when_its_agent_was_restarted(pair):
+    token = pair.directory / "token"
+    token.write_text(pair.api.token)
+    token.chmod(0o600)
+    file = pair.directory / "log" / "host-1" / "agent.log"
+    client = begin(pair, "logs", "-f", "--server", pair.url, "--token-file", token, "host/host-1")
+    shown = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(client.stdout.readline, b"")))
+    reader.start()
+    wait_until(lambda: b"realtime: connected" in b"".join(shown), "the log to be shown")
+    for _ in range(2):
+        pair.agent_process.kill()
+        pair.agent_process.start()
+        restarts = file.read_bytes().count(b"realtime: connected")
+        wait_until(lambda: file.read_bytes().count(b"realtime: connected") > restarts, "the agent to be back")
+        wait_until(lambda: b"".join(shown) == file.read_bytes(), "all of it, once and in order", 40)
+    client.send_signal(signal.SIGINT)
+    assert client.wait(10) == 130
+    reader.join(10)
+    assert b"missing" not in client.stderr.read()
+
+
 # --- cp
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(dev, tmp_path):
+    data = random.Random(8).randbytes(60 << 20)
+    (tmp_path / "big").write_bytes(data)
+    terminal = Terminal(dev, "cp", tmp_path / "big", "dev:/tmp/big", cols=60)
+    terminal.expect(r"big\S* +[\d.]+ MB +[\d.]+ MB/s", 60)
+    shown = terminal.expect(r"big\S* +6[23]\.\d MB +[\d.]+ MB/s\r\n", 60).group(0)
+    assert len(shown.strip()) <= 60
+    assert terminal.end() == 0
+    done = run(dev, "cp", "dev:/tmp/big", tmp_path / "back")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (tmp_path / "back").read_bytes() == data
 
 
 def test_files_come_back_as_they_went(dev, tmp_path):
