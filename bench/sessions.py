@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import socket
 import statistics
 import subprocess
@@ -175,6 +176,76 @@ def raw_port(installation, tools, rounds, megabytes):
         forward.wait()
 
 
+# One worker each, as Trailer's server has one thread. What is asked for is small: this is about requests, not bytes.
+NGINX = """
+user root; daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;
+events {{}}
+http {{
+    access_log off; keepalive_requests 1000000;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+    {serve}
+}}
+"""
+APPLICATION = "server {{ listen {port}; location / {{ return 200 '{body}'; }} }}"
+REVERSE_PROXY = """
+    upstream workspace {{ server {address}:{port}; keepalive 64; keepalive_requests 1000000; }}
+    server {{ listen 127.0.0.1:{own}; location / {{
+        proxy_pass http://workspace; proxy_http_version 1.1; proxy_set_header Connection ''; }} }}
+"""
+
+
+def start_nginx(directory, serve, within=()):
+    directory.mkdir()
+    file = directory / "nginx.conf"
+    file.write_text(NGINX.format(directory=directory, serve=serve))
+    return subprocess.Popen([*within, "/usr/sbin/nginx", "-e", directory / "nginx.log", "-p", directory, "-c", file],
+                            stdin=subprocess.DEVNULL)
+
+
+def wrk(url, headers, seconds):
+    done = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}s", "--latency",
+                           *[word for each in headers for word in ("-H", each)], url],
+                          capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    assert "Non-2xx" not in done and "Socket errors" not in done, done
+    number, unit = re.search(r"^ +99% +([\d.]+)(us|ms|s)", done, re.M).groups()
+    return (float(re.search(r"Requests/sec: +([\d.]+)", done).group(1)),
+            float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit])
+
+
+def proxied(installation, tools, rounds, seconds):
+    """Requests to a workspace's nginx: directly, through another nginx, and through Trailer; wrk, 16 connections."""
+    container = installation.engine.inspect(tools.workspace)
+    address = next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"]
+    own, port = free_port(), 7001
+    there = ["nsenter", "-t", str(container["State"]["Pid"]), "-n"]
+    running = [start_nginx(installation.directory / "application", APPLICATION.format(port=port, body="x" * 1000), there),
+               start_nginx(installation.directory / "reverse-proxy",
+                           REVERSE_PROXY.format(address=address, port=port, own=own))]
+    sides = {"direct": (f"http://{address}:{port}/", []), "nginx": (f"http://127.0.0.1:{own}/", []),
+             "trailer": (f"{installation.url}/proxy/{tools.workspace}/{port}/",
+                         [f"Authorization: Bearer {installation.api.token}"])}
+    try:
+        time.sleep(1)
+        taken = {who: [] for who in sides}
+        for turn in range(rounds + 1):
+            order = list(sides)
+            for who in order[turn % 3:] + order[:turn % 3]:
+                measured = wrk(*sides[who], 1 if turn == 0 else seconds)
+                if turn > 0:  # the first is for warming up
+                    taken[who].append(measured)
+    finally:
+        for each in running:
+            each.terminate()
+            each.wait()
+    found = {}
+    for who, values in taken.items():
+        found[f"{who}_requests_per_s"] = round(statistics.median(rate for rate, _ in values))
+        found[f"{who}_p99_ms"] = round(statistics.median(p99 for _, p99 in values), 2)
+    return {**found, "of nginx": round(found["trailer_requests_per_s"] / found["nginx_requests_per_s"], 2),
+            "of direct": round(found["trailer_requests_per_s"] / found["direct_requests_per_s"], 2)}
+
+
 def apply(installation, name, command):
     installation.api.apply({"kind": "Workspace", "name": name, "host": "bench", "running": True,
                             "spec": {"image": BUSYBOX, "command": command}})
@@ -191,6 +262,7 @@ def sessions(installation, arguments):
         return {"exec output": output(tools, 2 if quick else 5, 64 if quick else 256),
                 "logs": logs(installation, tools, 2 if quick else 5, 10 if quick else 50),
                 "raw port": raw_port(installation, tools, 2 if quick else 5, 128 if quick else 1024),
+                "proxied requests": proxied(installation, tools, 1 if quick else 3, 2 if quick else 5),
                 "opening": opening(tools, 3 if quick else 20),
                 "keystroke, idle": keystrokes(tools, 50 if quick else 500),
                 "keystroke, beside a stream": beside_a_stream(tools, 50 if quick else 500)}
@@ -204,5 +276,5 @@ def sessions(installation, arguments):
 
 # What is aimed at: (path into the result, bound, whether it is a least value).
 AIMS = [(("exec output", "ratio"), 0.8, True), (("logs", "ratio"), 0.8, True), (("raw port", "ratio"), 0.6, True),
-        (("opening", "ratio"), 1.1, False), (("keystroke, idle", "p99_over_engine_ms"), 1.0, False),
+        (("proxied requests", "of nginx"), 0.7, True), (("opening", "ratio"), 1.1, False), (("keystroke, idle", "p99_over_engine_ms"), 1.0, False),
         (("keystroke, beside a stream", "p99_over_engine_ms"), 1.0, False)]
