@@ -1,6 +1,6 @@
-// Many agents in one process, each with an engine in memory: what a server sees of a fleet. It is the
-// agent's own code from the first challenge to the last heartbeat; only what lies behind the runtime is
-// made up.
+// Many agents in one process, each with an engine in memory: what a server sees of a fleet. It is
+// the agent's own code from the first challenge to the last heartbeat; only what lies behind the
+// runtime is made up.
 //
 //   crowd SERVER_URL DIRECTORY FIRST COUNT
 //

@@ -172,6 +172,11 @@ Task<std::string> HttpLine::read() {
     co_return std::string();
 }
 
+bool HttpLine::has_waiting() const {
+    return impl_->parser && !impl_->parser->is_done() && impl_->buffer.size() > 0 &&
+           !impl_->parser->chunked();
+}
+
 bool HttpLine::heard() const {
     return impl_->heard;
 }

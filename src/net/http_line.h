@@ -38,8 +38,9 @@ class HttpLine {
     // The next piece of the answer's body; "" at its end.
     Task<std::string> read();
 
-    bool heard() const;     // anything of the answer to the request under way
-    bool reusable() const;  // request and answer are whole, and the peer keeps the connection
+    bool has_waiting() const;  // read() gives a piece at once
+    bool heard() const;        // anything of the answer to the request under way
+    bool reusable() const;     // request and answer are whole, and the peer keeps the connection
     void abort();
     // After 101: the stream, beginning with what came together with the head.
     std::unique_ptr<ByteStream> take_over();

@@ -21,6 +21,7 @@ namespace {
 namespace http = beast::http;
 namespace ip = asio::ip;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kUsualHead = 1 << 10;
 constexpr std::size_t kPiece = 16 << 10;
 constexpr auto kLinger = std::chrono::seconds{2};
 constexpr std::size_t kMostLinger = 64 << 20;
@@ -121,15 +122,15 @@ class Session : public Exchange {
         parser_->body_limit(boost::none);
         if (buffer_.size() == 0) {
             if (buffer_.capacity() > kPiece) buffer_.shrink_to_fit();
-            // Wait for the first byte without holding a buffer.
+            // Many wait here: with room for a usual head, and no more.
             stream_.raw().expires_after(options_.idle_timeout);
             idle_ = true;
-            char first = 0;
+            std::array<char, kUsualHead> first{};
             const auto [error, count] =
-                co_await stream_.async_read_some(asio::buffer(&first, 1), kTuple);
+                co_await stream_.async_read_some(asio::buffer(first), kTuple);
             idle_ = false;
             if (error || count == 0) co_return false;
-            buffer_.commit(asio::buffer_copy(buffer_.prepare(1), asio::buffer(&first, 1)));
+            buffer_.commit(asio::buffer_copy(buffer_.prepare(count), asio::buffer(first), count));
         }
         stream_.raw().expires_after(options_.head_timeout);
         const auto [error, count] =
@@ -439,17 +440,23 @@ class BodyWriter : public ResponseWriter {
 
     Task<> write(std::string data) override {
         if (data.empty() || framing_ == Framing::none) co_return;
+        co_await write_with("", std::move(data));
+    }
+    // With what goes before it, in one.
+    Task<> write_with(std::string before, std::string data) {
+        std::vector<asio::const_buffer> buffers{asio::buffer(before)};
+        const auto size = fmt::format("{:x}\r\n", data.size());
         if (framing_ == Framing::chunked) {
-            const auto size = fmt::format("{:x}\r\n", data.size());
-            co_await session_.write_buffers(
-                {asio::buffer(size), asio::buffer(data), asio::buffer("\r\n", 2)});
-            co_return;
+            buffers.insert(buffers.end(),
+                           {asio::buffer(size), asio::buffer(data), asio::buffer("\r\n", 2)});
+        } else if (framing_ != Framing::none) {
+            buffers.push_back(asio::buffer(data));
         }
         if (framing_ == Framing::sized) {
             if (data.size() > left_) throw std::logic_error("more body than Content-Length says");
             left_ -= data.size();
         }
-        co_await session_.write_buffers({asio::buffer(data)});
+        co_await session_.write_buffers(std::move(buffers));
     }
     Task<> finish() override {
         finished_ = true;
@@ -478,10 +485,16 @@ Task<std::unique_ptr<ResponseWriter>> Session::stream(Response head) {
     if (has_no_body(head.status) || request_.method == "HEAD") framing = Framing::none;
     if (framing == Framing::none) length = 0;
     if (framing == Framing::until_close) keep_alive_ = false;
-    co_await write_all(render_head(
+    const auto text = render_head(
         head.status, head.headers,
-        framing == Framing::chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive()));
-    co_return std::make_unique<BodyWriter>(*this, framing, length);
+        framing == Framing::chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive());
+    auto writer = std::make_unique<BodyWriter>(*this, framing, length);
+    if (head.body.empty()) {
+        co_await write_all(text);
+    } else {
+        co_await writer->write_with(text, std::move(head.body));
+    }
+    co_return writer;
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ class Exchange {
     // After the body: returns when the client has closed its connection.
     virtual Task<> until_gone() = 0;
     virtual Task<> respond(Response response) = 0;
+    // `head`'s body, if any, is the first piece, and goes with it.
     virtual Task<std::unique_ptr<ResponseWriter>> stream(Response head) = 0;
     virtual bool wants_websocket() const = 0;
     // `subprotocol`: the one to agree on, if the client offered it. The socket lives as long as the

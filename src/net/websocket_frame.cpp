@@ -112,12 +112,13 @@ int read_close(std::string_view payload) {
     if (payload.empty()) return kNone;
     if (payload.size() == 1) throw FrameFault(kProtocolError, "half a code of a close");
     const auto code = static_cast<int>(big_endian(payload.substr(0, 2)));
-    const bool defined = code >= 1000 && code <= 1014 && code != 1004 && code != kNone &&
-                         code != 1006;
+    const bool defined =
+        code >= 1000 && code <= 1014 && code != 1004 && code != kNone && code != 1006;
     if (!defined && (code < 3000 || code > 4999)) {
         throw FrameFault(kProtocolError, "a close with a code that may not be sent");
     }
-    if (!is_utf8(payload.substr(2))) throw FrameFault(kBadPayload, "a close whose reason is no text");
+    if (!is_utf8(payload.substr(2)))
+        throw FrameFault(kBadPayload, "a close whose reason is no text");
     return code;
 }
 

@@ -11,7 +11,8 @@ using namespace std::string_literals;
 constexpr MaskKey kKey{0x12, 0x34, 0x56, 0x78};
 
 TEST(WebSocketFrame, AHeadIsReadAsItWasWritten) {
-    for (const std::uint64_t length : {0ULL, 1ULL, 125ULL, 126ULL, 65535ULL, 65536ULL, 1ULL << 40U}) {
+    for (const std::uint64_t length :
+         {0ULL, 1ULL, 125ULL, 126ULL, 65535ULL, 65536ULL, 1ULL << 40U}) {
         for (const auto& key : {std::optional<MaskKey>(), std::optional<MaskKey>(kKey)}) {
             const auto bytes = frame_head(Opcode::binary, length, key);
             ASSERT_LE(bytes.size(), kMostHead);
@@ -47,9 +48,8 @@ TEST(WebSocketFrame, ReadsTheExamplesOfTheSpecification) {
 }
 
 TEST(WebSocketFrame, RefusesWhatMayNotBe) {
-    for (const auto& bytes :
-         {"\xc2\x00"s, "\x83\x00"s, "\x8b\x00"s, "\x09\x00"s, "\x89\x7e\x00\x7e"s,
-          "\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"s}) {
+    for (const auto& bytes : {"\xc2\x00"s, "\x83\x00"s, "\x8b\x00"s, "\x09\x00"s,
+                              "\x89\x7e\x00\x7e"s, "\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"s}) {
         EXPECT_THROW(read_frame_head(bytes), FrameFault) << testing::PrintToString(bytes);
     }
 }
@@ -59,7 +59,8 @@ TEST(WebSocketFrame, AMaskOfAnyLengthUndoesItself) {
         std::string text(size, 'x');
         apply_mask(text.data(), size, kKey);
         for (std::size_t i = 0; i < size; ++i) {
-            EXPECT_EQ(static_cast<unsigned char>(text[i]), 'x' ^ kKey[i % 4]) << size << " at " << i;
+            EXPECT_EQ(static_cast<unsigned char>(text[i]), 'x' ^ kKey[i % 4])
+                << size << " at " << i;
         }
         apply_mask(text.data(), size, kKey);
         EXPECT_EQ(text, std::string(size, 'x'));
@@ -71,9 +72,9 @@ TEST(WebSocketFrame, KnowsUtf8) {
                              "\xed\x9f\xbf"s, "\xee\x80\x80"s, "\xf4\x8f\xbf\xbf"s, "\0"s}) {
         EXPECT_TRUE(is_utf8(good)) << testing::PrintToString(good);
     }
-    for (const auto& bad : {"\x80"s, "\xc0\xaf"s, "\xc3"s, "\xe2\x82"s, "\xe0\x9f\xbf"s, "\xed\xa0\x80"s,
-                            "\xf0\x8f\xbf\xbf"s, "\xf4\x90\x80\x80"s, "\xf5\x80\x80\x80"s, "\xffx"s,
-                            "\xc3\x28"s}) {
+    for (const auto& bad :
+         {"\x80"s, "\xc0\xaf"s, "\xc3"s, "\xe2\x82"s, "\xe0\x9f\xbf"s, "\xed\xa0\x80"s,
+          "\xf0\x8f\xbf\xbf"s, "\xf4\x90\x80\x80"s, "\xf5\x80\x80\x80"s, "\xffx"s, "\xc3\x28"s}) {
         EXPECT_FALSE(is_utf8(bad)) << testing::PrintToString(bad);
     }
 }
@@ -83,8 +84,8 @@ TEST(WebSocketFrame, ReadsACloseAndRefusesCodesThatMayNotBeSent) {
     EXPECT_EQ(read_close("\x03\xe8"), 1000);
     EXPECT_EQ(read_close("\x03\xf4 come back"), 1012);
     EXPECT_EQ(read_close("\x0f\xa0"), 4000);
-    for (const auto& bad : {"\x03"s, "\x03\xe7"s, "\x03\xec"s, "\x03\xed"s, "\x03\xee"s, "\x03\xf7"s,
-                            "\x13\x88"s, "\x03\xe8\xff"s}) {
+    for (const auto& bad : {"\x03"s, "\x03\xe7"s, "\x03\xec"s, "\x03\xed"s, "\x03\xee"s,
+                            "\x03\xf7"s, "\x13\x88"s, "\x03\xe8\xff"s}) {
         EXPECT_THROW(read_close(bad), FrameFault) << testing::PrintToString(bad);
     }
 }

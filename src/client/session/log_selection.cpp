@@ -44,8 +44,8 @@ std::vector<Selector> parse_selectors(const std::vector<std::string>& texts) {
 }
 
 bool matches(const json::value& workspace, const std::vector<Selector>& selectors) {
-    return std::ranges::all_of(
-        selectors, [&](const Selector& each) { return matches_one(workspace, each); });
+    return std::ranges::all_of(selectors,
+                               [&](const Selector& each) { return matches_one(workspace, each); });
 }
 
 void Selection::take(const json::value& workspace) {

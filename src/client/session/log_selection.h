@@ -26,7 +26,8 @@ bool matches(const boost::json::value& workspace, const std::vector<Selector>& s
 // The names of the workspaces that match, kept up to date by the server's events.
 class Selection {
   public:
-    Selection(Api& api, std::vector<Selector> selectors, std::function<void(const std::string&)> trouble)
+    Selection(Api& api, std::vector<Selector> selectors,
+              std::function<void(const std::string&)> trouble)
         : api_(api), selectors_(std::move(selectors)), feed_(api, std::move(trouble)) {}
 
     // Returns when they may have changed; the first time at once.

@@ -387,6 +387,7 @@ Task<> Proxy::answer(Passage* passage) {
         co_await both.join();
         co_return;
     }
+    if (line.has_waiting()) told.body = co_await line.read();
     const auto writer = co_await passage->exchange->stream(std::move(told));
     passage->answering = true;
     for (;;) {
