@@ -12,6 +12,7 @@
 #include "aio/task_group.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/websocket_frame.h"
 
 namespace {
 
@@ -36,6 +37,14 @@ Task<> answer(Exchange& exchange) {
     } else if (path == "/chunks") {
         auto writer = co_await exchange.stream({200, {{"Content-Type", "text/plain"}}, ""});
         for (int i = 0; i < 3; ++i) co_await writer->write(fmt::format("chunk {}\n", i));
+        co_await writer->finish();
+    } else if (path == "/first") {
+        auto writer = co_await exchange.stream({200, {}, "first "});
+        co_await writer->write("second");
+        co_await writer->finish();
+    } else if (path == "/first-sized") {
+        auto writer = co_await exchange.stream({200, {{"Content-Length", "12"}}, "first "});
+        co_await writer->write("second");
         co_await writer->finish();
     } else if (path == "/broken") {
         auto writer = co_await exchange.stream({200, {}, ""});
@@ -362,6 +371,133 @@ Task<> open_socket_at_the_end(HttpServer& server) {
 
 TEST(WebSocket, AnOpenOneDoesNotHoldTheServersEnd) {
     with_server(open_socket_at_the_end);
+}
+
+constexpr MaskKey kKey{1, 2, 3, 4};
+
+std::string of_client(Opcode opcode, std::string payload) {
+    const auto head = frame_head(opcode, payload.size(), kKey);
+    apply_mask(payload.data(), payload.size(), kKey);
+    return head + payload;
+}
+
+const std::string kHandshake =
+    "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const std::string kNormalClose("\x03\xe8", 2);
+
+Task<> frames_that_come_early(HttpServer& server) {
+    // With the handshake itself, of every size of a head, and in parts.
+    std::string sent = kHandshake;
+    std::string expected;
+    for (const std::size_t size : {std::size_t{5}, std::size_t{3000}, std::size_t{70'000}}) {
+        const std::string text(size, 'a');
+        sent += of_client(Opcode::binary, text);
+        expected += frame_head(Opcode::binary, size, {}) + text;
+    }
+    auto part = of_client(Opcode::text, "one ");
+    part[0] = '\x01';  // not the last
+    sent += part + of_client(Opcode::ping, "p") + of_client(Opcode::continuation, "two");
+    expected += frame_head(Opcode::text, 7, {}) + "one two";
+    sent += of_client(Opcode::close, kNormalClose);
+    auto heard = co_await raw(server.port(), sent);
+    // RFC 6455, section 1.3, has this key's answer.
+    EXPECT_THAT(heard,
+                testing::HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    heard.erase(0, heard.find("\r\n\r\n") + 4);
+    const auto pong = frame_head(Opcode::pong, 1, {}) + "p";
+    const auto at = heard.find(pong);
+    EXPECT_NE(at, heard.npos);
+    if (at != heard.npos) heard.erase(at, pong.size());
+    EXPECT_TRUE(heard == expected + frame_head(Opcode::close, 2, {}) + kNormalClose)
+        << heard.size() << " bytes, not " << expected.size() + 4;
+}
+
+TEST(WebSocket, HearsFramesThatComeWithTheHandshakeInPartsAndOfAnySize) {
+    with_server(frames_that_come_early);
+}
+
+Task<> is_told(HttpServer& server, std::string frame, int code) {
+    auto heard = co_await raw(server.port(), kHandshake + frame, true);
+    heard.erase(0, heard.find("\r\n\r\n") + 4);
+    const auto head = read_frame_head(heard);
+    EXPECT_TRUE(head && head->opcode == Opcode::close) << testing::PrintToString(heard);
+    if (head) EXPECT_EQ(read_close(heard.substr(head->size, head->length)), code);
+}
+
+Task<> faulty_frames(HttpServer& server) {
+    co_await is_told(server, frame_head(Opcode::binary, 1, {}) + "x", kProtocolError);  // no mask
+    co_await is_told(server, of_client(Opcode::continuation, "x"), kProtocolError);
+    co_await is_told(server, of_client(Opcode::text, "\xff"), kBadPayload);
+    co_await is_told(server, frame_head(Opcode::binary, (1 << 20) + 1, kKey), kTooBig);
+    co_await is_told(server, of_client(Opcode::close, "\x03"), kProtocolError);
+}
+
+TEST(WebSocket, APeerThatDoesNotKeepToTheProtocolIsToldAndLeft) {
+    with_server(faulty_frames);
+}
+
+Task<> no_handshake(HttpServer& server) {
+    auto other = kHandshake;
+    other.replace(other.find(": 13"), 4, ": 12");
+    EXPECT_THAT(co_await raw(server.port(), other),
+                testing::AllOf(testing::StartsWith("HTTP/1.1 400 "),
+                               testing::HasSubstr("Sec-WebSocket-Version: 13\r\n")));
+}
+
+TEST(WebSocket, AnotherVersionIsRefusedWithOurs) {
+    with_server(no_handshake);
+}
+
+// Writes until it can't go on, and hears what the other side says all the same.
+Task<> write_on(WebSocket* socket, int* written) {
+    for (;;) {
+        co_await socket->write(std::string(100'000, 'x'), true);
+        ++*written;
+    }
+}
+
+Task<> a_peer_that_does_not_read(HttpServer& server) {
+    HttpClient client(co_await asio::this_coro::executor, endpoint_of(server));
+    auto socket = co_await client.websocket(Request{.target = "/ws"}, soon());
+    aio::TaskGroup group(co_await asio::this_coro::executor);
+    int written = 0;
+    group.spawn(write_on(socket.get(), &written));  // the echo is not read, so the server stops
+    int before = -1;
+    while (before != written) {
+        before = written;
+        co_await aio::sleep(500ms);  // five beats of the server's
+    }
+    EXPECT_GT(written, 2);
+    for (int i = 0; i < written; ++i) {
+        const auto message = co_await socket->read();
+        EXPECT_EQ(message->data.size(), 100'000U);
+    }
+    group.cancel();
+    try {
+        co_await group.join();
+    } catch (const std::exception& e) {
+        EXPECT_TRUE(aio::is_cancellation(e)) << e.what();
+    }
+}
+
+TEST(WebSocket, WaitsForAPeerThatDoesNotReadAndLosesNothing) {
+    with_server(a_peer_that_does_not_read);
+}
+
+Task<> first_pieces(HttpServer& server) {
+    HttpClient client(co_await asio::this_coro::executor, endpoint_of(server));
+    for (const auto* path : {"/first", "/first-sized"}) {
+        const auto response = co_await client.request(Request{.target = path}, soon());
+        EXPECT_EQ(response.body, "first second") << path;
+        const auto head =
+            co_await client.request(Request{.method = "HEAD", .target = path}, soon());
+        EXPECT_EQ(head.body, "") << path;
+    }
+}
+
+TEST(HttpServer, AHeadTakesTheFirstPieceAlong) {
+    with_server(first_pieces);
 }
 
 TEST(Endpoint, ReadsTheFormsOfTheFlags) {

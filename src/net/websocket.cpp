@@ -400,10 +400,12 @@ std::string text_of(const beast::flat_buffer& buffer) {
 }
 
 std::string handshake(const Endpoint& endpoint, const Request& request, std::string_view key) {
+    const bool v6 = endpoint.host.find(':') != std::string::npos;
     auto text = fmt::format(
         "GET {}{} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n",
-        endpoint.prefix, request.target, endpoint.host, endpoint.port, key);
+        endpoint.prefix, request.target, v6 ? "[" + endpoint.host + "]" : endpoint.host,
+        endpoint.port, key);
     for (const auto& [name, value] : request.headers) {
         if ((name + value).find_first_of("\r\n") != std::string::npos) {
             throw InvalidInput("", "a header field must not contain a line break");
