@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "base/buffer.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -118,6 +119,16 @@ TEST(Error, TellsTheWholeChain) {
         }
     } catch (const std::exception& e) {
         EXPECT_EQ(describe(e), "heartbeat: connecting to x: refused");
+    }
+}
+
+TEST(Buffer, RoomIsOfTheSizeThatWasAskedFor) {
+    for (std::size_t size = 0; size < 100; ++size) {
+        EXPECT_EQ(raw_string(size).size(), size);
+        std::string data = "abc";
+        resize_raw(data, size + 3);
+        EXPECT_EQ(data.size(), size + 3);
+        EXPECT_EQ(data.substr(0, 3), "abc");
     }
 }
 

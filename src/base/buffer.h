@@ -5,11 +5,17 @@
 
 namespace trailer {
 
-// `size` bytes of no particular value: where as much is read at once, filling it with zeros first
+// What is new has no particular value: where as much is read at once, filling it with zeros first
 // costs as much as reading it.
+inline void resize_raw(std::string& data, std::size_t size) {
+    // libstdc++ 12 hands over the size of what it has allocated, which may be more than was asked
+    // for: its answer to that is the string's size.
+    data.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
+}
+
 inline std::string raw_string(std::size_t size) {
     std::string room;
-    room.resize_and_overwrite(size, [](char*, std::size_t all) { return all; });
+    resize_raw(room, size);
     return room;
 }
 

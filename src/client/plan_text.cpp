@@ -22,10 +22,10 @@ std::string reason_text(std::string_view reason, const Palette& palette) {
             text += palette.paint(Style::dim, change);
             continue;
         }
-        text += fmt::format("{} {}{}{}", change.substr(0, field + 1),
-                            palette.paint(Style::bad, change.substr(field + 2, becomes - field - 2)),
-                            kBecomes,
-                            palette.paint(Style::good, change.substr(becomes + kBecomes.size())));
+        text += fmt::format(
+            "{} {}{}{}", change.substr(0, field + 1),
+            palette.paint(Style::bad, change.substr(field + 2, becomes - field - 2)), kBecomes,
+            palette.paint(Style::good, change.substr(becomes + kBecomes.size())));
     }
     return text;
 }

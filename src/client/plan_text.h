@@ -8,8 +8,8 @@
 
 namespace trailer::client {
 
-// A line for each step: "+" makes, "-" takes away, "~" changes in place; "[replaces]" is a step of a
-// replacement. A reason that several steps of a resource share stands with the first of them.
+// A line for each step: "+" makes, "-" takes away, "~" changes in place; "[replaces]" is a step of
+// a replacement. A reason that several steps of a resource share stands with the first of them.
 std::string plan_text(const protocol::PlanOfHost& host, const Palette& palette);
 
 }  // namespace trailer::client

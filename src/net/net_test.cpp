@@ -469,7 +469,8 @@ Task<> a_peer_that_does_not_read(HttpServer& server) {
         co_await aio::sleep(500ms);  // five beats of the server's
     }
     EXPECT_GT(written, 2);
-    for (int i = 0; i < written; ++i) {
+    // Those: the writer goes on as soon as there is room.
+    for (int i = 0; i < before; ++i) {
         const auto message = co_await socket->read();
         EXPECT_EQ(message->data.size(), 100'000U);
     }

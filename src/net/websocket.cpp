@@ -13,6 +13,7 @@
 
 #include "aio/mutex.h"
 #include "aio/signal.h"
+#include "base/buffer.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "net/websocket_frame.h"
@@ -219,8 +220,7 @@ class Core : public std::enable_shared_from_this<Core> {
             throw FrameFault(kTooBig, fmt::format("a message of more than {} bytes", max_message_));
         }
         const auto length = static_cast<std::size_t>(head.length);
-        message_.resize_and_overwrite(before + length,
-                                      [](char*, std::size_t size) { return size; });
+        resize_raw(message_, before + length);
         char* const payload = message_.data() + before;
         auto have = std::min(length, waiting().size());
         std::memcpy(payload, waiting().data(), have);

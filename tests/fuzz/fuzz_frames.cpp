@@ -1,6 +1,6 @@
-// A peer's bytes as a WebSocket reads them: heads of frames, masks, closes. Whatever comes is read or
-// refused with a code that may be sent; a head that is read stands in as few bytes as it says, and what
-// we write of it is read as the same.
+// A peer's bytes as a WebSocket reads them: heads of frames, masks, closes. Whatever comes is read
+// or refused with a code that may be sent; a head that is read stands in as few bytes as it says,
+// and what we write of it is read as the same.
 #include "net/websocket_frame.h"
 
 namespace {
@@ -16,7 +16,8 @@ void must_be(bool holds, std::string_view what) {
 
 void check_head(const FrameHead& head, std::string_view bytes) {
     must_be(head.size <= kMostHead && head.size <= bytes.size(), "a head beyond its bytes");
-    must_be(!read_frame_head(bytes.substr(0, head.size - 1)), "a head that is read before it is whole");
+    must_be(!read_frame_head(bytes.substr(0, head.size - 1)),
+            "a head that is read before it is whole");
     must_be(head.length >> 63U == 0, "a length that does not fit");
     if (!head.last) return;
     const auto written = frame_head(head.opcode, head.length, head.key);
