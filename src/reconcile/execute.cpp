@@ -156,12 +156,14 @@ class Execution {
         touched_.volumes.push_back(step_.name);
         std::optional<Error> conflict;
         try {
-            co_await runtime_.create_volume(step_.volume);
+            auto made = co_await runtime_.create_volume(step_.volume);
+            touched_.made_volumes.push_back(std::move(made));
+            touched_.volumes.pop_back();
+            co_return;
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::conflict) throw;
             conflict = e;
         }
-        if (!conflict) co_return;
         const auto found = co_await runtime_.find_volume(step_.name);
         if (!found) throw Error(*conflict);
         throw Error(ErrorKind::conflict, whose("volume", step_.name, found->labels, ""));

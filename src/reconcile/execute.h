@@ -24,10 +24,12 @@ struct Touched {
     std::vector<std::string> gone_containers;  // ids
     std::vector<std::string> gone_networks;    // ids
     std::vector<std::string> gone_volumes;     // names
-    std::string forced_pull;                   // the hash of an image that was pulled by force
-    bool pulled = false;                       // it was not here before
-    bool image_gone = false;                   // release_image: it was removed
-    std::string image_in_use;                  // release_image: it was not
+    // As the engine told when it made them.
+    std::vector<runtime::Volume> made_volumes;
+    std::string forced_pull;   // the hash of an image that was pulled by force
+    bool pulled = false;       // it was not here before
+    bool image_gone = false;   // release_image: it was removed
+    std::string image_in_use;  // release_image: it was not
 };
 
 // Throws Error that says what stands in the way and what to do about it. `step` and `touched`

@@ -22,65 +22,84 @@ bool changes_container(std::string_view action) {
 void Observer::set_references(std::set<std::string> references) {
     if (references == wanted_references_) return;
     wanted_references_ = std::move(references);
+    knows_references_ = false;
     images_ = true;
 }
 
-bool Observer::take(const Event& event) {
+void Observer::take(const Event& event) {
     switch (event.type) {
         case Event::Type::gap:
             complete_ = false;
-            return true;
+            return;
         case Event::Type::container:
-            if (event.id == own_container_id_ || !changes_container(event.action)) return false;
-            if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return false;
+            if (event.id == own_container_id_ || !changes_container(event.action)) return;
+            if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return;
             if (event.action == "destroy") return forget_container(event.id);
             if (event.action == "kill") observed_.memory.signalled.insert(event.id);
             if (event.action == "start") observed_.memory.signalled.erase(event.id);
             containers_.insert(event.id);
-            return true;
+            return;
         case Event::Type::network:
             if (!event.container.empty()) {
-                if (!observed_.containers.contains(event.container)) return false;
-                containers_.insert(event.container);
-                return true;
+                if (observed_.containers.contains(event.container)) {
+                    containers_.insert(event.container);
+                }
+                return;
             }
             if (event.action == "destroy") return forget_network(event.id);
             networks_.insert(event.id);
-            return true;
+            return;
         case Event::Type::volume:
-            if (event.action != "create" && event.action != "destroy") return false;
-            volumes_.insert(event.id);
-            return true;
+            if (event.action == "create" || event.action == "destroy") volumes_.insert(event.id);
+            return;
         case Event::Type::image:
             images_ = true;
-            return true;
+            return;
     }
-    return false;
 }
 
-bool Observer::forget_container(const std::string& id) {
+void Observer::forget_container(const std::string& id) {
     destroyed_.insert(id);
     answered_.erase(id);
     containers_.erase(id);
     observed_.memory.interrupted.erase(id);
     observed_.memory.signalled.erase(id);
-    return observed_.containers.erase(id) > 0;
+    set<runtime::Container>(observed_.containers, id, std::nullopt);
 }
 
-bool Observer::forget_network(const std::string& id) {
+void Observer::forget_network(const std::string& id) {
     destroyed_.insert(id);
     networks_.erase(id);
-    return observed_.networks.erase(id) > 0;
+    set<runtime::Network>(observed_.networks, id, std::nullopt);
+    set<runtime::Network>(observed_.others_networks, id, std::nullopt);
+}
+
+template <typename Object>
+void Observer::set(std::map<std::string, Object>& objects, const std::string& id,
+                   std::optional<Object> found) {
+    const auto known = objects.find(id);
+    const bool was_there = known != objects.end();
+    if (found ? was_there && known->second == *found : !was_there) return;
+    const auto note = [&](const Object& object) {
+        changes_.resources.insert(runtime::label_of(object.labels, runtime::label::kId));
+    };
+    if (was_there) note(known->second);
+    if (!found) {
+        objects.erase(known);
+        return;
+    }
+    note(*found);
+    objects.insert_or_assign(id, std::move(*found));
 }
 
 bool Observer::has_news() const {
     return !complete_ || !containers_.empty() || !networks_.empty() || !volumes_.empty() || images_;
 }
 
-Task<> Observer::look(std::function<bool(const runtime::Container&)> busy) {
+Task<bool> Observer::look(std::function<bool(const runtime::Container&)> busy) {
     if (!complete_) {
         co_await list();
-        co_return;
+        co_return true;
     }
     for (const auto ids = containers_; const auto& id : ids) {
         const auto known = observed_.containers.find(id);
@@ -90,19 +109,26 @@ Task<> Observer::look(std::function<bool(const runtime::Container&)> busy) {
     for (const auto ids = networks_; const auto& id : ids) co_await look_at_network(id);
     for (const auto names = volumes_; const auto& name : names) co_await look_at_volume(name);
     if (images_) co_await look_at_images();
+    co_return false;
 }
 
 Task<> Observer::look_at(Touched touched) {
     // Noted first, so that what can't be looked at now is looked at later.
     for (const auto& id : touched.gone_containers) forget_container(id);
     for (const auto& id : touched.gone_networks) forget_network(id);
-    for (const auto& name : touched.gone_volumes) observed_.volumes.erase(name);
+    for (const auto& name : touched.gone_volumes) {
+        set<runtime::Volume>(observed_.volumes, name, std::nullopt);
+    }
     containers_.insert(touched.containers.begin(), touched.containers.end());
     networks_.insert(touched.networks.begin(), touched.networks.end());
     volumes_.insert(touched.volumes.begin(), touched.volumes.end());
     images_ = images_ || touched.images;
     // A listing under way may be older than the step, and would overwrite what is seen here.
     while (listing_) co_await aio::sleep(std::chrono::milliseconds{5});
+    for (auto& each : touched.made_volumes) {
+        const auto name = each.name;
+        set(observed_.volumes, name, std::optional(std::move(each)));
+    }
     for (const auto& id : touched.containers) co_await look_at_container(id);
     for (const auto& id : touched.networks) co_await look_at_network(id);
     for (const auto& name : touched.volumes) co_await look_at_volume(name);
@@ -152,6 +178,7 @@ Task<> Observer::list() {
         fresh.memory = std::move(observed_.memory);
         fresh.disk_used_percent = observed_.disk_used_percent;
         observed_ = std::move(fresh);
+        changes_.everything = true;
     } catch (...) {
         complete_ = false;
         throw;
@@ -186,16 +213,15 @@ Task<> Observer::look_at_container(std::string id) {
         } else {
             newest = asked;
         }
-        if (found && found->id != own_container_id_ && is_managed(found->labels) &&
-            !destroyed_.contains(id)) {
-            if (found->state == runtime::ContainerState::exited &&
-                observed_.memory.signalled.erase(id) > 0) {
-                observed_.memory.interrupted[id] = found->started;
-            }
-            observed_.containers[found->id] = std::move(*found);
-        } else {
-            observed_.containers.erase(id);
+        const bool ours = found && found->id != own_container_id_ && is_managed(found->labels) &&
+                          !destroyed_.contains(id);
+        if (!ours) {
+            found.reset();
+        } else if (found->state == runtime::ContainerState::exited &&
+                   observed_.memory.signalled.erase(id) > 0) {
+            observed_.memory.interrupted[id] = found->started;
         }
+        set(observed_.containers, id, std::move(found));
     } catch (...) {
         containers_.insert(id);
         throw;
@@ -211,13 +237,15 @@ Task<> Observer::look_at_network(std::string id_or_name) {
             found->attached.clear();  // comes and goes without a word
             auto& networks =
                 is_managed(found->labels) ? observed_.networks : observed_.others_networks;
-            networks[id] = std::move(*found);
+            set(networks, id, std::move(found));
             co_return;
         }
         for (auto* networks : {&observed_.networks, &observed_.others_networks}) {
-            std::erase_if(*networks, [&](const auto& each) {
-                return each.first == id_or_name || each.second.name == id_or_name;
-            });
+            std::vector<std::string> gone;
+            for (const auto& [id, each] : *networks) {
+                if (id == id_or_name || each.name == id_or_name) gone.push_back(id);
+            }
+            for (const auto& id : gone) set<runtime::Network>(*networks, id, std::nullopt);
         }
     } catch (...) {
         networks_.insert(id_or_name);
@@ -229,12 +257,11 @@ Task<> Observer::look_at_volume(std::string name) {
     volumes_.erase(name);
     try {
         auto found = co_await runtime_.find_volume(name);
-        if (found && is_managed(found->labels)) {
-            observed_.volumes[name] = std::move(*found);
-        } else {
-            observed_.volumes.erase(name);
+        if (!found || !is_managed(found->labels)) {
+            found.reset();
             observed_.volume_sizes.erase(name);  // another of its name is another
         }
+        set(observed_.volumes, name, std::move(found));
     } catch (...) {
         volumes_.insert(name);
         throw;
@@ -251,12 +278,16 @@ Task<> Observer::look_at_images() {
             images[id] = std::move(each);
         }
         std::map<std::string, std::string> references;
-        for (const auto wanted = wanted_references_; const auto& reference : wanted) {
+        const auto asked_for = wanted_references_;
+        for (const auto& reference : asked_for) {
             const auto found = co_await runtime_.find_image(reference);
             if (found) references.emplace(reference, found->id);
         }
         if (images_answered_ > asked) co_return;
         images_answered_ = asked;
+        knows_references_ = asked_for == wanted_references_;
+        if (observed_.images == images && observed_.references == references) co_return;
+        changes_.everything = true;
         observed_.images = std::move(images);
         observed_.references = std::move(references);
     } catch (...) {

@@ -3,8 +3,6 @@
 // planner_removals, planner_drift.
 #pragma once
 
-#include <functional>
-
 #include "reconcile/changes.h"
 #include "reconcile/containers.h"
 #include "reconcile/plan.h"
@@ -128,10 +126,10 @@ class Planner {
     // `index` takes the container off its networks, volumes and image.
     void releases(const Container& container, Index index);
     void removals();
-    // Gathers the steps by which the containers that use an object let go of it. False, and the
-    // resource waits, while one keeps it.
-    bool comes_after_users(const Key& key, std::vector<Index>& before,
-                           const std::function<bool(const Container&)>& uses);
+    // Gathers the step by which a container that uses the resource lets go of it. False, and the
+    // resource waits, where it keeps it.
+    bool comes_after(const Key& key, const Container& user, std::vector<Index>& before);
+    void remove_volumes();
     void remove_image(const WantedImage& wanted);
     // A pulled image carries no label: it is the host's, and stays, unless our own pull brought it.
     void remove_pulled_image(const WantedImage& wanted);

@@ -87,19 +87,15 @@ void Planner::releases(const Container& container, Index index) {
     }
 }
 
-bool Planner::comes_after_users(const Key& key, std::vector<Index>& before,
-                                const std::function<bool(const Container&)>& uses) {
-    for (const auto& [id, container] : observed_.containers) {
-        if (!uses(container)) continue;
-        const auto found = lets_go_.find(id);
-        if (found == lets_go_.end()) {
-            const Key user{Kind::workspace, label_of(container.labels, label::kId)};
-            plan_.waits[key] = {user, fmt::format("container {}, which uses it", container.name)};
-            return false;
-        }
+bool Planner::comes_after(const Key& key, const Container& user, std::vector<Index>& before) {
+    const auto found = lets_go_.find(user.id);
+    if (found != lets_go_.end()) {
         before.push_back(found->second);
+        return true;
     }
-    return true;
+    const Key owner{Kind::workspace, label_of(user.labels, label::kId)};
+    plan_.waits[key] = {owner, fmt::format("container {}, which uses it", user.name)};
+    return false;
 }
 
 void Planner::removals() {
@@ -118,16 +114,7 @@ void Planner::removals() {
             comes_after(makes->second, index);
         }
     }
-    for (const auto& each : wanted_.volumes) {
-        if (!each.deleting || !has_volume(each)) continue;
-        std::vector<Index> before;
-        const auto uses = [&](const Container& container) {
-            return mounts_volume(container, each.name);
-        };
-        if (!comes_after_users(each.key, before, uses)) continue;
-        const auto index = add(Action::remove_volume, each.key, each.name, each.name, "is deleted");
-        step(index).after = std::move(before);
-    }
+    remove_volumes();
     for (const auto& each : wanted_.images) {
         if (!each.deleting) continue;
         remove_image(each);
@@ -140,12 +127,34 @@ void Planner::removals() {
     }
 }
 
+void Planner::remove_volumes() {
+    std::multimap<std::string, const Container*> users;  // by the volume's name
+    for (const auto& each : wanted_.volumes) {
+        if (!each.deleting || !has_volume(each)) continue;
+        if (users.empty()) {
+            for (const auto& [id, container] : observed_.containers) {
+                for (const auto& volume : container.volumes) users.emplace(volume, &container);
+            }
+        }
+        std::vector<Index> before;
+        const auto [begin, end] = users.equal_range(each.name);
+        const bool may_go = std::all_of(begin, end, [&](const auto& user) {
+            return comes_after(each.key, *user.second, before);
+        });
+        if (!may_go) continue;
+        const auto index = add(Action::remove_volume, each.key, each.name, each.name, "is deleted");
+        step(index).after = std::move(before);
+    }
+}
+
 void Planner::remove_image(const WantedImage& wanted) {
     for (const auto& [id, image] : observed_.images) {
         if (label_of(image.labels, label::kId) != wanted.key.id) continue;
         std::vector<Index> before;
-        const auto uses = [&](const Container& container) { return container.image_id == id; };
-        if (!comes_after_users(wanted.key, before, uses)) continue;
+        const bool may_go = std::ranges::all_of(observed_.containers, [&](const auto& each) {
+            return each.second.image_id != id || comes_after(wanted.key, each.second, before);
+        });
+        if (!may_go) continue;
         const auto index = add(Action::remove_image, wanted.key, wanted.name, id, "is deleted");
         step(index).after = std::move(before);
     }

@@ -264,6 +264,28 @@ TEST(PlannerProperties, APlanOfWhateverIsSeenKeepsTheRules) {
     }));
 }
 
+TEST(PlannerProperties, CompilingAChangeComesOutAsCompilingTheWhole) {
+    EXPECT_TRUE(rc::check([] {
+        auto world = random_world();
+        auto before = world.impossible();
+        auto compiled = compile(before, {});
+        for (int i = 0; i < 3; ++i) {
+            // Alike but for one workspace, or another state altogether.
+            auto desired = before;
+            if (i == 1 || desired.workspaces.empty()) {
+                desired = world.impossible();
+            } else {
+                ++desired.workspaces.front().revision;
+                desired.workspaces.front().spec.env["B"] = std::to_string(i);
+            }
+            auto wanted = compile(desired, {}, before, compiled);
+            RC_ASSERT(wanted == compile(desired, {}));
+            before = std::move(desired);
+            compiled = std::move(wanted);
+        }
+    }));
+}
+
 Task<> killed_after(FakeRuntime& engine, protocol::DesiredState desired, std::size_t changes) {
     co_await settle_until_killed(engine, std::move(desired), changes);
 }

@@ -212,6 +212,7 @@ class RandomWorld {
         made.limits = wanted.spec.limits;
         if (one_in(3)) made.limits.memory = below_(2) << 26;
         made.restart = wanted.spec.restart;
+        for (const auto& mount : wanted.spec.mounts) made.volumes.push_back(mount.source);
         for (const auto& [id, network] : seen.networks) {
             if (!coin()) continue;
             made.networks.push_back({.network = network.name,

@@ -7,9 +7,13 @@
 #include "aio/signal.h"
 #include "aio/task_group.h"
 #include "base/log.h"
+#include "reconcile/attempts.h"
 #include "reconcile/containers.h"
 #include "reconcile/execute.h"
 #include "reconcile/observer.h"
+#include "reconcile/outlook.h"
+#include "reconcile/reports.h"
+#include "reconcile/schedule.h"
 #include "reconcile/status.h"
 #include "wire/json.h"
 
@@ -23,42 +27,11 @@ using Clock = std::chrono::steady_clock;
 
 // How long after the last full listing the next one comes, whatever the events said.
 constexpr auto kListAnew = 10min;
-constexpr auto kFirstRetry = 1s;
-constexpr auto kLastRetry = 60s;
-// Steps that mostly wait for something else than the engine are bounded apart.
-constexpr std::size_t kWaitingSteps = 32;
-// A stop that takes longer waits for its process, and leaves the engine to others.
-constexpr auto kBriefStop = 500ms;
-constexpr std::size_t kBuilds = 2;
-// A registry that does not answer takes its pulls' places for long, and engines download few layers
-// at once whatever they are asked for: so this bounds no more than memory.
-constexpr std::size_t kPulls = 500;
+// What the events name is looked at after this time, so that a burst of them costs one look: a
+// container that is started makes several.
+constexpr auto kGather = 20ms;
 constexpr auto kLookAtDisk = 30s;
 constexpr auto kProgressEvery = 500ms;
-// A step that is planned again right after it was done: something undoes it, or it has no effect.
-constexpr int kMostRepeats = 3;
-constexpr auto kSoon = 700ms;  // less than the shortest wait, so that a try after it counts anew
-constexpr std::size_t kMostRemembered = 12;
-
-enum class Load { engine, stopping, waiting, pulling, building };
-
-Load load_of(const Step& step) {
-    switch (step.action) {
-        case Action::stop_container:
-        case Action::restart_container:
-        case Action::start_replacement:
-        case Action::roll_back:
-            return Load::stopping;
-        case Action::remove_container:
-            return step.stop_first ? Load::stopping : Load::engine;
-        case Action::pull_image:
-            return Load::pulling;
-        case Action::build_image:
-            return Load::building;
-        default:
-            return Load::engine;
-    }
-}
 
 bool starts(Action action) {
     return action == Action::start_container || action == Action::restart_container ||
@@ -72,40 +45,41 @@ class Reconciler::Impl {
     Impl(runtime::ContainerRuntime& runtime, Options options, Sink sink)
         : runtime_(runtime),
           options_(std::move(options)),
-          sink_(std::move(sink)),
+          reports_(std::move(sink)),
           observer_(runtime, options_.own_container_id) {}
 
     void set_desired(protocol::DesiredState desired, Origin origin) {
         observer_.memory().from_cache = origin == Origin::cache;
         std::map<Key, std::int64_t> before;
         for_each_wanted([&](const auto& each) { before[each.key] = each.revision; });
-        auto wanted = std::make_shared<const WantedState>(compile(desired, options_.bounds));
-        wanted_ = std::move(wanted);
+        wanted_ = std::make_shared<const WantedState>(
+            wanted_ ? compile(desired, options_.bounds, desired_, *wanted_)
+                    : compile(desired, options_.bounds));
+        desired_ = std::move(desired);
         observer_.set_references(references_of(*wanted_));
-        std::set<Key> known;
+        wanted_by_key_.clear();
         for_each_wanted([&](const auto& each) {
-            known.insert(each.key);
+            wanted_by_key_[each.key] = &each;
             const auto found = before.find(each.key);
             if (found != before.end() && found->second == each.revision) {
                 before.erase(found);
                 return;
             }
-            failures_.erase(each.key);
+            attempts_.forget(each.key);
         });
         for (const auto& [key, revision] : before) abandon(key);
-        const auto unknown = [&](const auto& each) { return !known.contains(each.first); };
-        std::erase_if(reported_, unknown);
-        std::erase_if(told_setbacks_, unknown);
-        const auto unknown_id = [&](const auto& each) {
-            return !known.contains({Kind::workspace, each.first});
-        };
-        std::erase_if(observer_.memory().applied, unknown_id);
-        const auto unknown_image = [&](const std::string& id) {
-            return !known.contains({Kind::image, id});
-        };
-        std::erase_if(observer_.memory().pulled, unknown_image);
-        std::erase_if(last_plans_, unknown);
-        std::erase_if(last_steps_, unknown);
+        const auto unknown = [&](const Key& key) { return !wanted_by_key_.contains(key); };
+        reports_.forget_if(unknown);
+        attempts_.forget_steps_if(unknown);
+        std::erase_if(told_setbacks_, [&](const auto& each) { return unknown(each.first); });
+        std::erase_if(told_progress_, [&](const auto& each) { return unknown(each.first); });
+        std::erase_if(observer_.memory().applied,
+                      [&](const auto& each) { return unknown({Kind::workspace, each.first}); });
+        std::erase_if(observer_.memory().pulled,
+                      [&](const std::string& id) { return unknown({Kind::image, id}); });
+        // Also of those that stay: what one says of another is in its report.
+        tell_all_ = true;
+        if (news_ && observer_.has_news()) news_->notify();
         wake();
     }
 
@@ -130,15 +104,18 @@ class Reconciler::Impl {
     bool wants_volumes() const { return wanted_ && !wanted_->volumes.empty(); }
 
     void report_all() {
-        reported_.clear();
+        reports_.tell_again();
+        tell_all_ = true;
         wake();
     }
 
     Task<> run() {
         const auto executor = co_await asio::this_coro::executor;
         wake_.emplace(executor);
+        news_.emplace(executor);
         aio::TaskGroup tasks(executor);
         tasks.spawn(watch());
+        tasks.spawn(observe());
         tasks.spawn(work(&tasks));
         co_await tasks.join();
     }
@@ -188,23 +165,6 @@ class Reconciler::Impl {
     }
 
   private:
-    struct Activity {
-        Action action{};
-        Load load{};
-        Clock::time_point began;
-        std::string detail;
-        Clock::time_point detail_told{};
-        aio::TaskGroup* attempt = nullptr;
-    };
-    struct Failure {
-        std::string text;
-        int attempts = 0;
-        Clock::time_point next_try{};
-        std::chrono::milliseconds wait{0};
-        // The engine did not answer: that is told of the engine, not of each resource.
-        bool engine_away = false;
-    };
-
     void wake() {
         if (wake_) wake_->notify();
     }
@@ -245,29 +205,22 @@ class Reconciler::Impl {
     }
 
     void take(const runtime::Event& event) {
-        bool matters = observer_.take(event);
-        if (event.type == runtime::Event::Type::gap) failures_.clear();
+        observer_.take(event);
+        if (event.type == runtime::Event::Type::gap) attempts_.forget_all();
         if (event.action == "destroy" || event.action == "rename") {
             const auto former = event.labels.find("oldName");  // with a '/' before it
             const bool renamed = former != event.labels.end() && !former->second.empty();
-            matters = hurry(renamed ? former->second.substr(1) : event.name) || matters;
+            hurry(renamed ? former->second.substr(1) : event.name);
         }
-        if (matters) wake();
+        if (observer_.has_news()) news_->notify();
+        if (observer_.has_changes()) wake();
     }
 
     // Something of this name has gone: what failed over it may do now.
-    bool hurry(const std::string& name) {
-        bool found = false;
+    void hurry(const std::string& name) {
         for_each_wanted([&](const auto& each) {
-            if (each.name != name) return;
-            const auto failure = failures_.find(each.key);
-            if (failure == failures_.end() || busy_.contains(each.key)) return;
-            // Our own attempts make events too: they must not undo their own wait.
-            if (Clock::now() - failure->second.next_try + failure->second.wait < 500ms) return;
-            failure->second.next_try = {};
-            found = true;
+            if (each.name == name && !busy_.contains(each.key) && attempts_.hurry(each.key)) wake();
         });
-        return found;
     }
 
     void engine_fails(std::string reason) {
@@ -284,9 +237,8 @@ class Reconciler::Impl {
         return changed;
     }
 
-    // --- the loop
-
-    Task<> work(aio::TaskGroup* tasks) {
+    // Apart from the loop, so that what the engine takes for its answers holds nothing up.
+    Task<> observe() {
         aio::Backoff backoff(100ms, 5s);
         for (;;) {
             std::optional<std::chrono::milliseconds> retry;
@@ -298,23 +250,36 @@ class Reconciler::Impl {
                 engine_fails(describe(e));
                 retry = backoff.next();
             }
-            if (observer_.complete()) round(*tasks);
-            co_await wake_->wait_for(retry.value_or(until_next()));
+            const auto anew =
+                std::chrono::ceil<std::chrono::milliseconds>(listed_ + kListAnew - Clock::now());
+            const bool more = co_await news_->wait_for(
+                retry.value_or(std::max<std::chrono::milliseconds>(anew, 1ms)));
+            if (more && observer_.complete()) co_await aio::sleep(kGather);
         }
     }
 
     Task<> look() {
         if (Clock::now() - listed_ > kListAnew) observer_.missed_events();
         if (!observer_.has_news()) co_return;
-        const bool listing = !observer_.complete();
-        co_await observer_.look([this](const runtime::Container& container) {
+        const bool was_ready = observer_.ready();
+        const bool listed = co_await observer_.look([this](const runtime::Container& container) {
             const auto id = container.labels.find(runtime::label::kId);
             return id != container.labels.end() && busy_.contains({Kind::workspace, id->second});
         });
-        if (!listing) co_return;
+        if (observer_.has_changes() || !was_ready) wake();
+        if (!listed) co_return;
         listed_ = Clock::now();
         observer_.memory().images_in_use.clear();
         if (set(engine_, Health::ok)) log::info("engine: answers");
+    }
+
+    // --- the loop
+
+    Task<> work(aio::TaskGroup* tasks) {
+        for (;;) {
+            if (wanted_ && observer_.ready()) round(*tasks);
+            co_await wake_->wait_for(until_next());
+        }
     }
 
     void look_at_disk() {
@@ -324,7 +289,6 @@ class Reconciler::Impl {
     }
 
     void round(aio::TaskGroup& tasks) {
-        if (!wanted_) return;
         look_at_host(*wanted_);
         if (Clock::now() - disk_looked_at_ > kLookAtDisk) look_at_disk();
         auto planned = plan(*wanted_, observer_.observed(), rules_, now());
@@ -349,13 +313,11 @@ class Reconciler::Impl {
         for (const auto& step : planned.steps) unfinished.insert(step.key);
         for (const auto& [key, wait] : planned.waits) unfinished.insert(key);
         unfinished.insert(planned.unproven.begin(), planned.unproven.end());
-        const auto done = [&](const auto& each) {
-            return !unfinished.contains(each.first) && !busy_.contains(each.first);
-        };
-        std::erase_if(failures_, done);
-        std::erase_if(in_work_, [&](const Key& key) {
+        const auto done = [&](const Key& key) {
             return !unfinished.contains(key) && !busy_.contains(key);
-        });
+        };
+        attempts_.forget_if(done);
+        reports_.settle(done);
     }
 
     // Since when each is unknown is what the next plan goes by.
@@ -381,7 +343,7 @@ class Reconciler::Impl {
                 unfinished.contains(each.key) || busy_.contains(each.key) ||
                 planned.waits.contains(each.key) || planned.unproven.contains(each.key) ||
                 planned.setbacks.contains(each.key) || planned.drift.contains(each.key) ||
-                failures_.contains(each.key) || !each.fault.empty() || each.deleting;
+                attempts_.find(each.key) != nullptr || !each.fault.empty() || each.deleting;
             if (!open) observer_.memory().applied[each.key.id] = each.revision;
         }
         for (const auto& [key, text] : planned.setbacks) {
@@ -395,55 +357,25 @@ class Reconciler::Impl {
     }
 
     void begin_steps(const Plan& planned, aio::TaskGroup& tasks) {
-        std::map<Load, std::size_t> loads;
-        for (const auto& [key, activity] : busy_) ++loads[load_now(activity)];
-        const std::map<Load, std::size_t> most{{Load::engine, options_.width},
-                                               {Load::stopping, options_.width},
-                                               {Load::pulling, kPulls},
-                                               {Load::building, kBuilds}};
-        for (const auto& step : planned.steps) {
-            if (!step.after.empty() || busy_.contains(step.key)) continue;
-            const auto failure = failures_.find(step.key);
-            if (failure != failures_.end() && failure->second.next_try > Clock::now()) continue;
-            const auto load = load_of(step);
-            auto& under_way = loads[load == Load::stopping ? Load::engine : load];
-            if (under_way >= most.at(load)) continue;
-            if (load == Load::stopping && loads[Load::waiting] >= kWaitingSteps) continue;
-            if (goes_round(step)) continue;
-            ++under_way;
-            busy_[step.key] = {.action = step.action, .load = load, .began = Clock::now()};
-            tasks.spawn(run_step(step, wanted_));
+        Room room(options_.width);
+        for (const auto& [key, activity] : busy_) {
+            room.take(activity.load, Clock::now() - activity.began);
         }
-    }
-
-    // A stop is work for the engine where the process ends at once, and a wait where it does not.
-    static Load load_now(const Activity& activity) {
-        if (activity.load != Load::stopping) return activity.load;
-        return Clock::now() - activity.began < kBriefStop ? Load::engine : Load::waiting;
-    }
-
-    // Notes that the step is begun. True when it has been again and again, soon after one another:
-    // it must wait.
-    bool goes_round(const Step& step) {
-        auto& last = last_steps_[step.key];
-        const auto name = fmt::format("{} {} {} {}", wire::to_text(step.action), step.object,
-                                      step.attachment.network, step.reason);
-        const auto time = Clock::now();
-        if (last.name != name || time - last.at > kSoon) last = {.name = name};
-        last.at = time;
-        if (++last.times <= kMostRepeats) return false;
-        last = {};
-        fail(step, fmt::format("{} ({}) was done {} times and did not last: does someone else "
-                               "change it too?",
-                               wire::to_text(step.action), step.reason, kMostRepeats));
-        return true;
+        for (const auto* step : in_order(planned)) {
+            if (busy_.contains(step->key) || attempts_.must_wait(step->key)) continue;
+            const auto load = load_of(*step);
+            if (!room.is_left(load) || attempts_.goes_round(*step)) continue;
+            room.take(load);
+            busy_[step->key] = {.action = step->action, .load = load, .began = Clock::now()};
+            tasks.spawn(run_step(*step, wanted_));
+        }
     }
 
     // `wanted` is what the step points into.
     Task<> run_step(Step step, std::shared_ptr<const WantedState> wanted) {
         log::info("{} {}: {} ({})", protocol::noun(step.key.kind), step.name,
                   wire::to_text(step.action), step.reason);
-        remember(step);
+        reports_.remember(step);
         Touched touched;
         std::exception_ptr failure;
         bool abandoned = false;
@@ -462,6 +394,9 @@ class Reconciler::Impl {
             failure = std::current_exception();
         }
         busy_.at(step.key).attempt = nullptr;
+        // Its place is another step's, while its outcome is looked at.
+        busy_[step.key].load = Load::looking;
+        wake();
         try {
             co_await observer_.look_at(touched);
         } catch (const std::exception& e) {
@@ -474,6 +409,8 @@ class Reconciler::Impl {
         } else if (!abandoned) {
             note_done(step, touched);
         }
+        // What the engine told meanwhile, and what could not be looked at.
+        if (observer_.has_news()) news_->notify();
         wake();
     }
 
@@ -510,21 +447,6 @@ class Reconciler::Impl {
         look_at_disk();
     }
 
-    // The steps since the resource was last as wanted: the plan that runs, or that ran last.
-    void remember(const Step& step) {
-        auto& steps = last_plans_[step.key];
-        if (in_work_.insert(step.key).second) steps.clear();
-        json::object done{{"action", wire::to_text(step.action)},
-                          {"reason", step.reason},
-                          {"at", format_rfc3339(now())}};
-        if (!steps.empty() && steps.back().at("action") == done.at("action") &&
-            steps.back().at("reason") == done.at("reason")) {
-            steps.pop_back();  // tried again
-        }
-        if (steps.size() == kMostRemembered) steps.pop_front();
-        steps.push_back(std::move(done));
-    }
-
     void progress(const Key& key, std::string_view line) {
         const auto activity = busy_.find(key);
         if (activity == busy_.end()) return;
@@ -550,31 +472,15 @@ class Reconciler::Impl {
             }
         }
         if (engine_away) observer_.missed_events();
-        fail(step, describe(why)).engine_away = engine_away;
-    }
-
-    Failure& fail(const Step& step, std::string text) {
-        auto& failure = failures_[step.key];
-        failure.text = std::move(text);
-        failure.engine_away = false;
-        failure.wait = std::min<std::chrono::milliseconds>(
-            kLastRetry, kFirstRetry * (1 << std::min(failure.attempts, 6)));
-        ++failure.attempts;
-        failure.next_try = Clock::now() + failure.wait;
-        log::warning("{} {}: {}; next try in {}", protocol::noun(step.key.kind), step.name,
-                     failure.text, format_duration(failure.wait));
-        return failure;
+        attempts_.fail(step, describe(why)).engine_away = engine_away;
     }
 
     std::chrono::milliseconds until_next() const {
-        auto next = listed_ + kListAnew;
-        for (const auto& [key, failure] : failures_) {
-            if (!busy_.contains(key) && failure.next_try > Clock::now()) {
-                next = std::min(next, failure.next_try);
-            }
-        }
+        auto next = Clock::now() + kListAnew;
+        const auto idle = [this](const Key& key) { return !busy_.contains(key); };
+        if (const auto retry = attempts_.next(idle)) next = std::min(next, *retry);
         for (const auto& [key, activity] : busy_) {
-            const auto brief = activity.began + kBriefStop;
+            const auto brief = activity.began + Room::kBriefStop;
             if (activity.load == Load::stopping && brief > Clock::now())
                 next = std::min(next, brief);
         }
@@ -585,98 +491,33 @@ class Reconciler::Impl {
 
     // --- what others are told
 
-    Progress progress_of(const Wanted& wanted, const Plan& planned,
-                         const std::multimap<Key, const Step*>& steps) const {
-        Progress progress;
-        if (const auto busy = busy_.find(wanted.key); busy != busy_.end()) {
-            progress.busy = busy->second.action;
-            progress.detail = busy->second.detail;
-        }
-        const auto [begin, end] = steps.equal_range(wanted.key);
-        progress.planned = begin != end;
-        if (const auto* failure = failure_of(wanted.key); failure != nullptr && progress.planned) {
-            progress.failure = failure->text;
-            progress.next_try = failure->wait;
-        }
-        if (const auto found = planned.setbacks.find(wanted.key); found != planned.setbacks.end()) {
-            progress.setback = found->second;
-        }
-        if (const auto found = planned.drift.find(wanted.key); found != planned.drift.end()) {
-            progress.drift = found->second;
-        }
-        const auto& memory = observer_.observed().memory;
-        if (const auto found = memory.applied.find(wanted.key.id); found != memory.applied.end()) {
-            progress.applied_revision = found->second;
-        }
-        progress.pulled = memory.pulled.contains(wanted.key.id);
-        if (const auto found = memory.forced_pulls.find(wanted.key.id);
-            found != memory.forced_pulls.end()) {
-            progress.forced_pull = found->second;
-        }
-        if (const auto waits = planned.waits.find(wanted.key); waits != planned.waits.end()) {
-            wait_for(waits->second.first, waits->second.second, progress);
-        } else if (progress.planned && !progress.busy) {
-            const auto& first = *begin->second;
-            for (const auto index : first.after) {
-                const auto& other = planned.steps[index];
-                if (other.key == wanted.key) continue;
-                wait_for(other.key,
-                         fmt::format("{} {}", protocol::noun(other.key.kind), other.name),
-                         progress);
-            }
-        }
-        return progress;
-    }
-
-    const Failure* failure_of(const Key& key) const {
-        const auto found = failures_.find(key);
-        return found == failures_.end() || found->second.engine_away ? nullptr : &found->second;
-    }
-
-    void wait_for(const Key& key, std::string name, Progress& progress) const {
-        progress.waits_for = std::move(name);
-        progress.waits_for_image = key.kind == Kind::image;
-        bool fault = false;
-        for_each_wanted([&](const auto& each) {
-            if (each.key == key) fault = !each.fault.empty();
-        });
-        progress.waits_in_vain = fault || failure_of(key) != nullptr;
-    }
-
+    // Of what may have changed: what is seen otherwise than at the last time, and what stirs now or
+    // did then. With hundreds of resources the telling would cost more than the planning.
     void report(const Plan& planned) {
-        // In the order of the plan, so that the first of a resource is what comes next.
-        std::multimap<Key, const Step*> steps;
-        for (const auto& step : planned.steps) steps.emplace(step.key, &step);
         const auto& observed = observer_.observed();
+        const Outlook outlook(planned, busy_, attempts_, observed.memory, wanted_by_key_);
         const Containers containers(observed);
+        std::map<std::string, const runtime::Network*> networks;  // by resource's id
+        for (const auto& [id, each] : observed.networks) {
+            networks[runtime::label_of(each.labels, runtime::label::kId)] = &each;
+        }
+        const auto changes = observer_.take_changes();
+        const bool all = std::exchange(tell_all_, false) || changes.everything;
+        const auto before = std::exchange(stirring_, outlook.stirring());
         const auto tell = [&](const auto& wanted, const auto& seen) {
-            send(wanted.key, status_of(wanted, seen, progress_of(wanted, planned, steps), now()));
+            const auto& key = wanted.key;
+            const bool changed = all || changes.resources.contains(key.id);
+            if (!changed && !stirring_.contains(key) && !before.contains(key)) return;
+            auto progress = outlook.of(wanted);
+            auto& told = told_progress_[key];
+            if (!changed && told == progress) return;
+            reports_.send(key, status_of(wanted, seen, progress, now()));
+            told = std::move(progress);
         };
-        for (const auto& each : wanted_->networks) tell(each, observed);
+        for (const auto& each : wanted_->networks) tell(each, networks[each.key.id]);
         for (const auto& each : wanted_->volumes) tell(each, observed);
         for (const auto& each : wanted_->images) tell(each, observed);
         for (const auto& each : wanted_->workspaces) tell(each, containers);
-    }
-
-    void send(const Key& key, protocol::StatusReport report) {
-        auto& last = reported_[key];
-        if (const auto plan = last_plans_.find(key); plan != last_plans_.end()) {
-            json::array steps;
-            for (const auto& each : plan->second) steps.push_back(each);
-            report.observed["last_plan"] = std::move(steps);
-        }
-        if (last) {
-            for (auto& message : report.messages) {
-                for (const auto& told : last->messages) {
-                    if (told.text == message.text && told.severity == message.severity) {
-                        message.since = told.since;
-                    }
-                }
-            }
-            if (*last == report) return;
-        }
-        last = report;
-        sink_(std::move(report));
     }
 
     void tell_condition(const Plan& planned) {
@@ -685,7 +526,7 @@ class Reconciler::Impl {
         std::string first;
         for_each_wanted([&](const auto& each) {
             ++all;
-            const auto* failure = failure_of(each.key);
+            const auto* failure = told_failure(attempts_, each.key);
             const auto setback = planned.setbacks.find(each.key);
             const auto text = !each.fault.empty() && !each.deleting ? each.fault
                               : failure != nullptr                  ? failure->text
@@ -712,7 +553,7 @@ class Reconciler::Impl {
 
     runtime::ContainerRuntime& runtime_;
     Options options_;
-    Sink sink_;
+    Reports reports_;
     Observer observer_;
     TimeLimits limits_;
     HostRules rules_;
@@ -721,22 +562,19 @@ class Reconciler::Impl {
     std::int64_t collected_count_ = 0;
     std::map<Key, std::string> told_setbacks_;
     bool enabled_ = true;
+    protocol::DesiredState desired_;  // that wanted_ was compiled from
     std::shared_ptr<const WantedState> wanted_;
+    std::map<Key, const Wanted*> wanted_by_key_;
     std::optional<aio::Signal> wake_;
+    std::optional<aio::Signal> news_;  // for observe()
     Clock::time_point listed_{};
     Clock::time_point disk_looked_at_{};
     std::optional<Timestamp> look_again_;
     std::map<Key, Activity> busy_;
-    std::map<Key, Failure> failures_;
-    struct LastStep {
-        std::string name;
-        int times = 0;
-        Clock::time_point at{};
-    };
-    std::map<Key, LastStep> last_steps_;
-    std::set<Key> in_work_;  // not as wanted since their last plan began
-    std::map<Key, std::deque<json::object>> last_plans_;
-    std::map<Key, std::optional<protocol::StatusReport>> reported_;
+    Attempts attempts_;
+    bool tell_all_ = false;
+    std::set<Key> stirring_;                 // when it was told last
+    std::map<Key, Progress> told_progress_;  // likewise
     protocol::Condition engine_;
     protocol::Condition reconcile_;
     std::int64_t revision_applied_ = 0;

@@ -40,7 +40,7 @@ Task<> unchanged_cycle(World& world) {
     add_workspace(world.desired, "dev");
     world.apply();
     co_await world.until_status("dev", State::running);
-    co_await aio::sleep(20ms);
+    co_await aio::sleep(60ms);
     world.engine.forget_calls();
     world.reports.clear();
     for (int i = 0; i < 5; ++i) {
@@ -492,6 +492,105 @@ Task<> twenty_with_shuffled_calls(World& world) {
 TEST(ReconcilerTest, EachStepIsDoneOnce) {
     World world;
     world.play(twenty_with_shuffled_calls(world));
+}
+
+// What its reports say, but for since when.
+std::map<Key, std::string> told_by(const World& world) {
+    std::map<Key, std::string> told;
+    for (const auto& [key, each] : world.newest) {
+        auto report = each;
+        for (auto& message : report.messages) message.since = {};
+        told[key] = wire::to_json_text(report);
+    }
+    return told;
+}
+
+Task<> expect_all_told(World& world) {
+    co_await aio::sleep(60ms);  // the last events
+    const auto told = told_by(world);
+    world.newest.clear();
+    world.reconciler.report_all();
+    co_await world.until([&] { return world.newest.size() == told.size(); }, "all reports");
+    EXPECT_EQ(told_by(world), told);
+}
+
+Task<> in_force(World& world) {
+    co_await world.until(
+        [&] { return world.reconciler.revision_applied() == world.desired.revision; },
+        "the revision to be in force");
+}
+
+// Telling all at once is what the telling of what may have changed is held to.
+Task<> told_alike(World& world) {
+    world.engine.shuffle(11);
+    for (const std::string name : {"a", "b", "c", "d"}) {
+        add_network(world.desired, name + "-net");
+        add_volume(world.desired, name + "-vol");
+        auto& workspace = add_workspace(world.desired, name);
+        workspace.spec.networks = {{.network = name + "-net"}};
+        workspace.spec.mounts = {{.volume = name + "-vol", .target = "/data"}};
+    }
+    world.desired.workspaces[1].spec.depends_on = {{.workspace = "a"}};
+    world.desired.workspaces[2].spec.drift = protocol::DriftPolicy::report;
+    world.apply();
+    co_await in_force(world);
+    co_await expect_all_told(world);
+    world.engine.fail_next("start_container", ErrorKind::invalid, "not today");
+    world.engine.kill_container("a", 3);
+    world.engine.kill_container("c", 4);
+    co_await world.until_status("a", State::error);  // for a second
+    co_await world.until_status("c", State::stopped);
+    co_await expect_all_told(world);
+    world.engine.delete_network("d-net");
+    world.reconciler.set_volume_sizes({{"a-vol", 5}});
+    world.desired.workspaces[1].spec.env["A"] = "1";
+    world.change(world.desired.workspaces[1]);
+    co_await in_force(world);
+    co_await expect_all_told(world);
+    world.desired.workspaces[3].deleting = world.desired.networks[3].deleting = true;
+    world.desired.volumes[3].deleting = true;
+    world.apply();
+    co_await in_force(world);
+    co_await expect_all_told(world);
+}
+
+TEST(ReconcilerTest, TellingWhatMayHaveChangedTellsAsMuchAsTellingAll) {
+    World world;
+    world.play(told_alike(world));
+}
+
+Task<> slow_answers(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    co_await aio::sleep(50ms);
+    world.engine.hold("find_container");
+    world.engine.kill_container("dev", 1);  // to be looked at, which takes long
+    for (int i = 0; i < 10; ++i) add_volume(world.desired, "vol" + std::to_string(i));
+    world.apply();
+    co_await world.until([&] { return world.engine.volumes().size() == 10; }, "10 volumes");
+    world.engine.let_go();
+    co_await world.until_status("dev", State::running);
+}
+
+TEST(ReconcilerTest, ASlowAnswerOfTheEngineHoldsNothingElseUp) {
+    World world;
+    world.play(slow_answers(world));
+}
+
+Task<> slow_looks(World& world) {
+    world.engine.hold("find_container");
+    for (int i = 0; i < 10; ++i) add_workspace(world.desired, "ws" + std::to_string(i));
+    world.apply();
+    // More than are done at once: the place of one that is looked at is another's.
+    co_await world.until([&] { return world.engine.count("create_container") == 10; }, "all made");
+    world.engine.let_go();
+    co_await world.until_status("ws9", State::running);
+}
+
+TEST(ReconcilerTest, AStepThatIsDoneHoldsNoPlaceWhileItsOutcomeIsLookedAt) {
+    World world;
+    world.play(slow_looks(world));
 }
 
 Task<> one_that_can_not_be_started(World& world) {

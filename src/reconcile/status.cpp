@@ -210,14 +210,10 @@ std::optional<State> busy_state(Action action, bool running) {
 
 }  // namespace
 
-StatusReport status_of(const WantedNetwork& wanted, const Observed& observed,
+StatusReport status_of(const WantedNetwork& wanted, const runtime::Network* network,
                        const Progress& progress, Timestamp now) {
     auto report = report_of(wanted);
-    const runtime::Network* found = nullptr;
-    for (const auto& [id, each] : observed.networks) {
-        if (label_of(each.labels, label::kId) == wanted.key.id) found = &each;
-    }
-    simple_status(wanted, found, progress, report, now);
+    simple_status(wanted, network, progress, report, now);
     return report;
 }
 

@@ -23,10 +23,13 @@ struct Progress {
     std::int64_t applied_revision = 0;
     bool pulled = false;      // of an image: our own pull brought it
     std::string forced_pull;  // of an image: the hash that was pulled by force
+
+    bool operator==(const Progress&) const = default;
 };
 
-// The report of one resource at this moment; its messages carry `now`.
-protocol::StatusReport status_of(const WantedNetwork& wanted, const Observed& observed,
+// The report of one resource at this moment, of what is seen of it; its messages carry `now`.
+// `network` is null where there is none.
+protocol::StatusReport status_of(const WantedNetwork& wanted, const runtime::Network* network,
                                  const Progress& progress, Timestamp now);
 protocol::StatusReport status_of(const WantedVolume& wanted, const Observed& observed,
                                  const Progress& progress, Timestamp now);

@@ -342,6 +342,21 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     return wanted;
 }
 
+// All that a workspace is compiled from beside itself.
+bool same_surroundings(const protocol::DesiredState& a, const protocol::DesiredState& b) {
+    const auto same_name = [](const auto& one, const auto& other) {
+        return one.id == other.id && one.name == other.name && one.deleting == other.deleting;
+    };
+    return a.host_id == b.host_id && a.networks == b.networks && a.volumes == b.volumes &&
+           a.images == b.images && std::ranges::equal(a.workspaces, b.workspaces, same_name);
+}
+
+// Its links may lead elsewhere by now.
+bool mounts_host_path(const protocol::DesiredWorkspace& workspace) {
+    return std::ranges::any_of(workspace.spec.mounts,
+                               [](const auto& mount) { return !mount.bind.empty(); });
+}
+
 }  // namespace
 
 std::set<std::string> references_of(const WantedState& wanted) {
@@ -353,6 +368,11 @@ std::set<std::string> references_of(const WantedState& wanted) {
 }
 
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds) {
+    return compile(desired, bounds, {}, {});
+}
+
+WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds,
+                    const protocol::DesiredState& before, const WantedState& compiled) {
     WantedState state{.host_id = desired.host_id,
                       .revision = desired.revision,
                       .network_pools = bounds.network_pools,
@@ -367,8 +387,15 @@ WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds)
         state.images.push_back(image_of(each, desired.host_id));
     }
     const Index index(desired, state);
-    for (const auto& each : desired.workspaces) {
-        state.workspaces.push_back(workspace_of(each, index, bounds, desired.host_id));
+    const bool alike = same_surroundings(desired, before);
+    state.workspaces.reserve(desired.workspaces.size());
+    for (std::size_t i = 0; i < desired.workspaces.size(); ++i) {
+        const auto& each = desired.workspaces[i];
+        if (alike && each == before.workspaces[i] && !mounts_host_path(each)) {
+            state.workspaces.push_back(compiled.workspaces[i]);
+        } else {
+            state.workspaces.push_back(workspace_of(each, index, bounds, desired.host_id));
+        }
     }
     return state;
 }

@@ -30,14 +30,20 @@ struct Wanted {
     std::int64_t revision = 0;
     bool deleting = false;
     std::string fault;  // why this host will not make it; such a resource is left as it is
+
+    bool operator==(const Wanted&) const = default;
 };
 
 struct WantedNetwork : Wanted {
     runtime::NetworkSpec spec;
+
+    bool operator==(const WantedNetwork&) const = default;
 };
 
 struct WantedVolume : Wanted {
     runtime::VolumeSpec spec;
+
+    bool operator==(const WantedVolume&) const = default;
 };
 
 struct WantedImage : Wanted {
@@ -48,6 +54,8 @@ struct WantedImage : Wanted {
     bool pulled = false;      // our own pull brought it, as told by the server
     std::string forced_pull;  // the hash that was pulled by force last, as told by the server
     runtime::BuildSpec build;
+
+    bool operator==(const WantedImage&) const = default;
 };
 
 struct WantedWorkspace : Wanted {
@@ -68,6 +76,8 @@ struct WantedWorkspace : Wanted {
     protocol::ReplacePolicy replace;
     protocol::DriftPolicy drift = protocol::DriftPolicy::repair;
     std::int64_t applied_revision = 0;  // as told by the server
+
+    bool operator==(const WantedWorkspace&) const = default;
 };
 
 struct WantedState {
@@ -79,6 +89,8 @@ struct WantedState {
     std::vector<WantedVolume> volumes;
     std::vector<WantedImage> images;
     std::vector<WantedWorkspace> workspaces;
+
+    bool operator==(const WantedState&) const = default;
 };
 
 // Of pulled images, also of those that are to go.
@@ -86,5 +98,9 @@ std::set<std::string> references_of(const WantedState& wanted);
 
 // Reads nothing but its arguments and, for bind mounts, the host's symbolic links.
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds);
+// The same, when `before` had been compiled to `compiled` with these bounds: workspaces that come
+// out as they did are taken over.
+WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds,
+                    const protocol::DesiredState& before, const WantedState& compiled);
 
 }  // namespace trailer::reconcile

@@ -257,6 +257,10 @@ FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
     container.created = now();
     container.limits = spec.limits;
     container.restart = spec.restart;
+    for (const auto& mount : spec.mounts) {
+        if (mount.type == ContainerMount::Type::volume) container.volumes.push_back(mount.source);
+    }
+    std::ranges::sort(container.volumes);
     if (spec.health_check && !spec.health_check->disabled)
         container.health = ContainerHealth::starting;
     auto networks = spec.networks;
@@ -580,20 +584,22 @@ Task<> FakeRuntime::remove_network(std::string id) {
     co_await changed();
 }
 
-Task<> FakeRuntime::create_volume(VolumeSpec spec) {
+Task<Volume> FakeRuntime::create_volume(VolumeSpec spec) {
     co_await enter("create_volume", spec.name);
     if (const auto found = volumes_.find(spec.name); found != volumes_.end()) {
         if (label_of(found->second.labels, label::kId) != label_of(spec.labels, label::kId)) {
             throw Error(ErrorKind::conflict, "a volume named {} is there already", spec.name);
         }
-        co_return;
+        co_return found->second;
     }
-    volumes_[spec.name] = {.name = spec.name,
-                           .driver = spec.driver,
-                           .mountpoint = "/volumes/" + spec.name,
-                           .labels = spec.labels};
+    const Volume made{.name = spec.name,
+                      .driver = spec.driver,
+                      .mountpoint = "/volumes/" + spec.name,
+                      .labels = spec.labels};
+    volumes_[spec.name] = made;
     tell({.type = Event::Type::volume, .action = "create", .id = spec.name, .name = spec.name});
     co_await changed();
+    co_return made;
 }
 
 Task<> FakeRuntime::remove_volume(std::string name) {

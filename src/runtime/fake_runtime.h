@@ -105,7 +105,7 @@ class FakeRuntime : public ContainerRuntime {
     Task<> disconnect_network(std::string container_id, std::string network) override;
     Task<std::string> create_network(NetworkSpec spec) override;
     Task<> remove_network(std::string id) override;
-    Task<> create_volume(VolumeSpec spec) override;
+    Task<Volume> create_volume(VolumeSpec spec) override;
     Task<> remove_volume(std::string name) override;
     Task<std::map<std::string, std::int64_t>> volume_sizes(aio::Deadline deadline) override;
     Task<> pull_image(std::string reference, aio::Deadline deadline, Progress progress) override;

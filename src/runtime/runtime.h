@@ -182,6 +182,7 @@ struct Container {
     Limits limits;
     protocol::RestartPolicy restart = protocol::RestartPolicy::no;
     std::vector<Attachment> networks;
+    std::vector<std::string> volumes;   // the names of those that it mounts
     std::vector<protocol::Port> ports;  // published; host filled in while running
     std::int64_t process_id = 0;        // of its process 1, where the engine runs; 0: none
     bool tty = false;
@@ -247,6 +248,8 @@ struct BuildSpec {
     std::map<std::string, std::string> build_args;
     bool pull = false;
     Labels labels;
+
+    bool operator==(const BuildSpec&) const = default;
 };
 
 // Told that something happened, so that the observed state can be looked at again.
@@ -373,8 +376,9 @@ class ContainerRuntime {
     // By id. conflict while containers are attached; no-op when it is not there.
     virtual Task<> remove_network(std::string id) = 0;
 
-    // Throws conflict when a volume of that name is there and is not labelled with the same kId.
-    virtual Task<> create_volume(VolumeSpec spec) = 0;
+    // Gives the volume, which may have been there. Throws conflict when a volume of that name is
+    // there and is not labelled with the same kId.
+    virtual Task<Volume> create_volume(VolumeSpec spec) = 0;
     // conflict while in use; no-op when it is not there.
     virtual Task<> remove_volume(std::string name) = 0;
     // In bytes, by name, of the volumes whose driver tells. Expensive: the engine reads through

@@ -181,13 +181,15 @@ TEST_P(Contract, ANetworkHasSubnetsOfBothFamiliesThatNoOtherGets) {
 }
 
 Task<> life_of_a_volume(ContainerRuntime& runtime, ContainerSpec spec, std::string name) {
-    co_await runtime.create_volume({.name = name, .labels = spec.labels});
-    co_await runtime.create_volume({.name = name, .labels = spec.labels});
+    const auto made = co_await runtime.create_volume({.name = name, .labels = spec.labels});
+    EXPECT_EQ(co_await runtime.find_volume(name), made);
+    EXPECT_EQ(co_await runtime.create_volume({.name = name, .labels = spec.labels}), made);
     EXPECT_EQ(
         co_await kind_of(runtime.create_volume({.name = name, .labels = {{label::kId, "other"}}})),
         ErrorKind::conflict);
     spec.mounts = {{.source = name, .target = "/data"}};
     const auto id = co_await runtime.create_container(spec);
+    EXPECT_EQ((co_await runtime.find_container(id))->volumes, std::vector{name});
     EXPECT_EQ(co_await kind_of(runtime.remove_volume(name)), ErrorKind::conflict);
     co_await runtime.remove_container(id);
     EXPECT_TRUE(co_await runtime.find_volume(name))

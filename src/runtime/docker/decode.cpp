@@ -102,6 +102,19 @@ std::vector<Attachment> attachments_from(const json::value& networks, const Cont
     return attachments;
 }
 
+// Mounts of the host's paths have no name.
+std::vector<std::string> volumes_from(const json::value& mounts) {
+    std::vector<std::string> volumes;
+    const auto* list = mounts.if_array();
+    if (list == nullptr) return volumes;
+    for (const auto& mount : *list) {
+        auto name = text(at(mount, {"Name"}));
+        if (!name.empty()) volumes.push_back(std::move(name));
+    }
+    std::ranges::sort(volumes);
+    return volumes;
+}
+
 std::optional<protocol::Port> port_from(std::string_view key) {
     const auto slash = key.find('/');
     protocol::Port port;
@@ -161,6 +174,7 @@ Container container_from(const json::value& inspect) {
         wire::from_text<protocol::RestartPolicy>(text(at(host, {"RestartPolicy", "Name"})))
             .value_or(protocol::RestartPolicy::no);
     container.networks = attachments_from(at(inspect, {"NetworkSettings", "Networks"}), container);
+    container.volumes = volumes_from(at(inspect, {"Mounts"}));
     container.ports = ports_from(at(inspect, {"NetworkSettings", "Ports"}));
     container.process_id = number(at(inspect, {"State", "Pid"}));
     container.tty = truth(at(inspect, {"Config", "Tty"}));

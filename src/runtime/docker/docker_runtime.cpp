@@ -226,21 +226,18 @@ class DockerRuntime : public ContainerRuntime {
         co_await delete_network(std::move(id));
     }
 
-    Task<> create_volume(VolumeSpec spec) override {
-        // The engine's own create succeeds for a volume that is there, whoever made it.
-        const auto there = co_await find_volume(spec.name);
-        if (there) {
-            const auto& mine = label_of(spec.labels, label::kId);
-            if (mine.empty() || mine != label_of(there->labels, label::kId)) {
-                throw Error(ErrorKind::conflict,
-                            "creating volume {}: a volume of that name is there already",
-                            spec.name);
-            }
-            co_return;
-        }
+    // The engine's own create succeeds for a volume that is there, whoever made it, and answers
+    // with that one, as it is.
+    Task<Volume> create_volume(VolumeSpec spec) override {
         json::value body = volume_create_body(spec);
-        co_await api_.call("POST", "/volumes/create", std::move(body),
-                           "creating volume " + spec.name);
+        const auto doing = "creating volume " + spec.name;
+        const auto answer = co_await api_.call("POST", "/volumes/create", std::move(body), doing);
+        auto volume = volume_from(answer);
+        const auto& mine = label_of(spec.labels, label::kId);
+        if (mine.empty() || mine != label_of(volume.labels, label::kId)) {
+            throw Error(ErrorKind::conflict, "{}: a volume of that name is there already", doing);
+        }
+        co_return volume;
     }
 
     Task<> remove_volume(std::string name) override {
