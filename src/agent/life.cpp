@@ -6,6 +6,7 @@
 #include "agent/own_container.h"
 #include "agent/volume_meter.h"
 #include "base/log.h"
+#include "wire/json.h"
 
 namespace trailer::agent {
 namespace {
@@ -116,7 +117,7 @@ void Life::start_reconciler(std::string own_container_id) {
     if (auto desired = state_.load_desired()) {
         log::info("going on from what was last known: revision {}, {} workspaces",
                   desired->revision, desired->workspaces.size());
-        // revision_ stays as it is: the server knows better which of these were in force, and until
+        // desired_ stays as it is: the server knows better which of these were in force, and until
         // it has told, what is to be told of its drift is not repaired.
         reconciler_->set_desired(std::move(*desired), reconcile::Origin::cache);
     }
@@ -167,8 +168,8 @@ Task<> Life::keep_state() {
         const auto unsaved = std::make_shared<Unsaved>(std::exchange(unsaved_, {}));
         try {
             auto work = [this, unsaved] {
-                if (unsaved->host) state_.save_host(*unsaved->host);
-                if (unsaved->desired) state_.save_desired(*unsaved->desired);
+                if (unsaved->host) state_.save_host(wire::to_json_text(*unsaved->host));
+                if (unsaved->desired) state_.save_desired(wire::to_json_text(*unsaved->desired));
             };
             co_await disk_.run(std::move(work));
             backoff.reset();

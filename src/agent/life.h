@@ -22,6 +22,7 @@
 
 #include "agent/agent.h"
 #include "agent/capabilities.h"
+#include "agent/desired_copy.h"
 #include "agent/realtime.h"
 #include "agent/server_link.h"
 #include "agent/session_pool.h"
@@ -79,10 +80,10 @@ class Life {
     void apply(bool enabled, const protocol::HostSettings& settings, std::int64_t wanted);
     void register_again_after(const std::exception& failure);
 
-    // Texts of files of the state directory that are to be written.
+    // What is to be written to the state directory.
     struct Unsaved {
-        std::optional<std::string> host;
-        std::optional<std::string> desired;
+        std::optional<HostRecord> host;
+        std::optional<protocol::DesiredState> desired;
     };
 
     asio::any_io_executor executor_;
@@ -100,7 +101,7 @@ class Life {
     std::unique_ptr<sessions::Sessions> sessions_;
 
     HostRecord record_;                    // in force
-    std::int64_t revision_ = -1;           // of the desired state in force; -1: none is known
+    DesiredCopy desired_;                  // the server's; what a cache had is not in it
     std::optional<runtime::Info> engine_;  // what it last said
     std::string engine_fault_;             // why it said nothing
     HostFacts facts_told_;                 // to the server

@@ -64,12 +64,12 @@ Task<> Life::poll() {
 }
 
 Task<> Life::poll_once() {
-    auto desired = co_await server_.desired_state(revision_);
-    if (!desired) co_return;
-    log::debug("desired state: revision {}", desired->state.revision);
-    revision_ = desired->state.revision;
-    reconciler_->set_desired(std::move(desired->state));
-    unsaved_.desired = std::move(desired->text);
+    auto answer = co_await server_.desired_state(desired_.revision(), desired_.history());
+    if (!answer) co_return;
+    log::debug("desired state: revision {}", answer->revision);
+    desired_.take(std::move(*answer));
+    reconciler_->set_desired(desired_.state());
+    unsaved_.desired = desired_.state();
     save_.notify();
 }
 
@@ -106,7 +106,7 @@ Realtime::Handlers Life::realtime_handlers() {
     handlers.closed = [this] { session_pool_.set_online(false); };
     handlers.session_asked = [this] { session_pool_.want_more(); };
     handlers.nudged = [this](std::int64_t revision) {
-        if (revision != revision_) poll_now_.notify();
+        if (revision != desired_.revision()) poll_now_.notify();
     };
     handlers.settings_changed = [this] { heartbeat_now_.notify(); };
     handlers.plan_asked = [this](std::int64_t id) {
@@ -140,10 +140,10 @@ void Life::apply(bool enabled, const protocol::HostSettings& settings, std::int6
         enabled_changed_.notify();
     }
     if (new_settings || new_enabled) {
-        unsaved_.host = wire::to_json_text(record_);
+        unsaved_.host = record_;
         save_.notify();
     }
-    if (wanted != revision_) poll_now_.notify();
+    if (wanted != desired_.revision()) poll_now_.notify();
 }
 
 void Life::register_again_after(const std::exception& failure) {

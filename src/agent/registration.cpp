@@ -105,8 +105,8 @@ void Life::accept(protocol::RegisterAnswer answer, HostFacts told) {
     if (record_.host_id != answer.host_id) {
         // Another host to the server than before: its revisions are counted anew.
         record_.host_id = answer.host_id;
-        revision_ = -1;
-        unsaved_.host = wire::to_json_text(record_);
+        desired_ = {};
+        unsaved_.host = record_;
         save_.notify();
     }
     apply(answer.enabled, answer.settings, answer.revision);

@@ -128,14 +128,13 @@ Task<protocol::HeartbeatAnswer> ServerLink::heartbeat(protocol::HeartbeatRequest
     co_return decode<protocol::HeartbeatAnswer>(response, "POST /api/agent/heartbeat");
 }
 
-Task<std::optional<ServerLink::Desired>> ServerLink::desired_state(std::int64_t revision) {
+Task<std::optional<protocol::DesiredAnswer>> ServerLink::desired_state(std::int64_t revision,
+                                                                       std::string history) {
     auto target = fmt::format("/api/agent/desired-state?revision={}", revision);
-    auto response = co_await call("GET", std::move(target), "", kDesiredStateLimit);
+    if (!history.empty()) target += "&history=" + net::percent_encode(history);
+    const auto response = co_await call("GET", std::move(target), "", kDesiredStateLimit);
     if (response.status == 304) co_return std::nullopt;
-    Desired desired;
-    desired.state = decode<protocol::DesiredState>(response, "GET /api/agent/desired-state");
-    desired.text = std::move(response.body);
-    co_return desired;
+    co_return decode<protocol::DesiredAnswer>(response, "GET /api/agent/desired-state");
 }
 
 Task<> ServerLink::report(protocol::StatusRequest request) {

@@ -48,12 +48,9 @@ class ServerLink {
 
     Task<protocol::HeartbeatAnswer> heartbeat(protocol::HeartbeatRequest request);
 
-    struct Desired {
-        protocol::DesiredState state;
-        std::string text;  // as it came, to be kept
-    };
     // Nothing when `revision` is the newest. A negative revision: none is known.
-    Task<std::optional<Desired>> desired_state(std::int64_t revision);
+    Task<std::optional<protocol::DesiredAnswer>> desired_state(std::int64_t revision,
+                                                               std::string history);
     Task<> report(protocol::StatusRequest request);
     // What the server asks a plan for; and the plan.
     Task<protocol::DesiredState> plan_question(std::int64_t id);

@@ -3,6 +3,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "agent/desired_copy.h"
 #include "agent/play.h"
 #include "agent/realtime.h"
 #include "agent/server_link.h"
@@ -76,12 +77,13 @@ Task<> gets_desired_state(Stage& stage) {
     co_await sign_in(link);
     stage.server.desired.revision = 3;
     stage.server.desired.workspaces.emplace_back().name = "dev";
-    const auto desired = co_await link.desired_state(2);
-    EXPECT_TRUE(desired.has_value());
-    if (!desired) co_return;
-    EXPECT_EQ(desired->state, stage.server.desired);
-    EXPECT_EQ(wire::from_json_text<protocol::DesiredState>(desired->text), desired->state);
-    EXPECT_FALSE((co_await link.desired_state(3)).has_value());
+    auto answer = co_await link.desired_state(2, "");
+    EXPECT_TRUE(answer.has_value());
+    if (!answer) co_return;
+    DesiredCopy copy;
+    copy.take(std::move(*answer));
+    EXPECT_EQ(copy.state(), stage.server.desired);
+    EXPECT_FALSE((co_await link.desired_state(copy.revision(), copy.history())).has_value());
 }
 
 TEST(ServerLinkTest, GetsTheDesiredStateOnlyWhenItIsNewer) {

@@ -289,7 +289,7 @@ struct DesiredWorkspace : Desired<WorkspaceSpec> {
 BOOST_DESCRIBE_STRUCT(DesiredWorkspace, (Desired<WorkspaceSpec>),
                       (running, restart_before, redeploys, applied_revision))
 
-// GET /api/agent/desired-state?revision=N: the whole of it, or 304 when N is the newest.
+// All that is wanted on a host.
 struct DesiredState {
     std::string host_id;
     std::int64_t revision = 0;
@@ -301,6 +301,18 @@ struct DesiredState {
     bool operator==(const DesiredState&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(DesiredState, (), (host_id, revision, networks, volumes, images, workspaces))
+
+// GET /api/agent/desired-state?revision=N&history=H: 304 when N is the newest; else the whole, or
+// what has changed since N, where N is of a history that the server remembers. A revision's number
+// alone does not tell what it was: a server's database may have been restored from a backup.
+struct DesiredAnswer : DesiredState {
+    std::string history;                // that `revision` is of
+    std::optional<std::int64_t> since;  // absent: this is the whole
+    std::vector<std::string> removed;   // ids
+
+    bool operator==(const DesiredAnswer&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(DesiredAnswer, (DesiredState), (history, since, removed))
 
 // One resource's news. The newest replaces all before it.
 struct StatusReport {

@@ -228,6 +228,53 @@ Task<> applies(World& world) {
     EXPECT_EQ((co_await world.desired(1)).status, 200);
 }
 
+protocol::DesiredAnswer answer_of(const Answer& answer) {
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    return wire::from_json<protocol::DesiredAnswer>(answer.value);
+}
+
+Task<> changes_since(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(kDocuments);
+    const auto whole = answer_of(co_await world.desired(-1));
+    EXPECT_EQ(whole.since, std::nullopt);
+    EXPECT_EQ(whole.networks.size() + whole.volumes.size() + whole.workspaces.size(), 3U);
+    std::string changed = kDocuments;
+    changed.replace(changed.find(R"("A": "1")"), 8, R"("A": "2")");
+    co_await world.apply(changed);
+    const auto news = answer_of(co_await world.desired(whole.revision, whole.history));
+    EXPECT_EQ(news.since, whole.revision);
+    EXPECT_EQ(news.workspaces.at(0).spec.env.at("A"), "2");
+    EXPECT_THAT(news.networks, IsEmpty());
+    EXPECT_THAT(news.volumes, IsEmpty());
+    EXPECT_THAT(news.removed, IsEmpty());
+    // A status is no change of what is wanted.
+    const auto id = news.workspaces.at(0).id;
+    co_await world.report("workspace", id, news.workspaces.at(0).revision, "running");
+    EXPECT_EQ((co_await world.desired(news.revision, news.history)).status, 304);
+    co_await world.call("DELETE", "/api/workspaces/dev");
+    const auto going = answer_of(co_await world.desired(news.revision, news.history));
+    EXPECT_TRUE(going.workspaces.at(0).deleting);
+    co_await world.report("workspace", id, going.workspaces.at(0).revision, "deleted");
+    const auto gone = answer_of(co_await world.desired(going.revision, going.history));
+    EXPECT_THAT(gone.workspaces, IsEmpty());
+    EXPECT_THAT(gone.removed, ElementsAre(id));
+    // All that happened since the first, in one answer.
+    EXPECT_THAT(answer_of(co_await world.desired(whole.revision, whole.history)).removed,
+                ElementsAre(id));
+    // Of another process, or another host, the numbers mean something else.
+    EXPECT_EQ(answer_of(co_await world.desired(whole.revision, "another")).since, std::nullopt);
+    EXPECT_EQ(answer_of(co_await world.desired(whole.revision)).since, std::nullopt);
+    EXPECT_EQ(answer_of(co_await world.desired(gone.revision + 1, gone.history)).since,
+              std::nullopt)
+        << "a revision that has yet to come";
+}
+
+TEST_F(ServerTest, AnAgentThatSaysWhatItHasIsToldWhatHasChanged) {
+    play(changes_since);
+}
+
 TEST_F(ServerTest, WhatIsAppliedReachesTheAgentAndOnlyChangesDo) {
     play(applies);
 }

@@ -135,8 +135,9 @@ class World {
         host_id = answer.text_at("host_id");
     }
     net::Headers as_agent() const { return {{"Authorization", "Bearer " + agent}}; }
-    Task<Answer> desired(std::int64_t revision) {
-        auto path = fmt::format("/api/agent/desired-state?revision={}", revision);
+    Task<Answer> desired(std::int64_t revision, std::string history = "") {
+        auto path =
+            fmt::format("/api/agent/desired-state?revision={}&history={}", revision, history);
         co_return co_await call("GET", std::move(path), nullptr, as_agent());
     }
     Task<Answer> report(std::string kind, std::string id, std::int64_t revision,

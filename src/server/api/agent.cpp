@@ -33,7 +33,8 @@ Task<> heartbeat(Services& services, Call& call) {
 Task<> desired_state(Services& services, Call& call) {
     constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
     const auto revision = query_number(call.query, "revision", -1, kMost, -1);
-    auto text = services.agents.desired_state(call.host_id, revision);
+    const auto history = call.query.find("history").value_or("");
+    auto text = services.agents.desired_state(call.host_id, history, revision);
     if (text) {
         co_await call.answer(200, std::move(*text));
     } else {

@@ -220,14 +220,25 @@ protocol::HeartbeatAnswer AgentService::heartbeat(const std::string& host_id,
 }
 
 std::optional<std::string> AgentService::desired_state(const std::string& host_id,
+                                                       const std::string& history,
                                                        std::int64_t revision) const {
-    const auto& host = core_.state().host(host_id)->record;
+    const auto& state = core_.state();
+    const auto& host = state.host(host_id)->record;
     if (revision == host.revision) return std::nullopt;
-    protocol::DesiredState desired{.host_id = host.id, .revision = host.revision};
-    for (const auto* entry : core_.state().resources_on(host_id)) {
-        add_to(desired, entry->record);
+    protocol::DesiredAnswer answer;
+    answer.host_id = host.id;
+    answer.revision = host.revision;
+    answer.history = state.history_of(host_id);
+    std::optional<Difference> difference;
+    if (history == answer.history) difference = state.difference(host_id, revision);
+    if (difference) {
+        answer.since = revision;
+        answer.removed = std::move(difference->removed);
     }
-    return wire::to_json_text(desired);
+    for (const auto* entry : difference ? difference->changed : state.resources_on(host_id)) {
+        add_to(answer, entry->record);
+    }
+    return wire::to_json_text(answer);
 }
 
 Task<> AgentService::take_reports(std::string host_id, protocol::StatusRequest request) {

@@ -33,7 +33,7 @@ class AgentService {
     protocol::HeartbeatAnswer heartbeat(const std::string& host_id,
                                         protocol::HeartbeatRequest request);
     // The document's text, or nothing when `revision` is the newest.
-    std::optional<std::string> desired_state(const std::string& host_id,
+    std::optional<std::string> desired_state(const std::string& host_id, const std::string& history,
                                              std::int64_t revision) const;
     Task<> take_reports(std::string host_id, protocol::StatusRequest request);
 

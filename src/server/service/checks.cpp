@@ -36,7 +36,14 @@ std::string text_member(const json::object& object, std::string_view name) {
 }  // namespace
 
 HostPlan::HostPlan(const store::Host& host, const State& state) : host_(host) {
-    for (const auto* entry : state.resources_on(host.id)) put(entry->record);
+    for (const auto* entry : state.resources_on(host.id)) {
+        const auto& record = entry->record;
+        if (record.kind != Kind::workspace) {
+            put(record);
+        } else if (!record.deleting) {
+            workspaces_[record.id] = {record.name, record.running, entry->workspace};
+        }
+    }
 }
 
 void HostPlan::put(const store::Resource& resource) {
@@ -46,7 +53,8 @@ void HostPlan::put(const store::Resource& resource) {
             workspaces_[resource.id] = {
                 .name = resource.name,
                 .running = resource.running,
-                .spec = wire::from_json<protocol::WorkspaceSpec>(resource.spec)};
+                .spec = std::make_shared<const protocol::WorkspaceSpec>(
+                    wire::from_json<protocol::WorkspaceSpec>(resource.spec))};
             break;
         case Kind::network:
             networks_[resource.id] = {
@@ -91,7 +99,7 @@ void HostPlan::check(const store::Resource& resource, const std::string& prefix,
 std::vector<std::string> HostPlan::users_of(const store::Resource& resource) const {
     std::vector<std::string> users;
     for (const auto& [id, workspace] : workspaces_) {
-        const auto& spec = workspace.spec;
+        const auto& spec = *workspace.spec;
         const bool uses =
             (resource.kind == Kind::network &&
              std::ranges::any_of(spec.networks,
@@ -133,13 +141,13 @@ void HostPlan::check_workspace(const std::string& id, const Workspace& workspace
 
 void HostPlan::check_references(const Workspace& workspace, const std::string& prefix,
                                 std::vector<FieldError>& faults) const {
-    const auto& networks = workspace.spec.networks;
+    const auto& networks = workspace.spec->networks;
     for (std::size_t i = 0; i < networks.size(); ++i) {
         if (has_name(networks_, networks[i].network)) continue;
         faults.push_back({fmt::format("{}/spec/networks/{}/network", prefix, i),
                           lacks(Kind::network, networks[i].network)});
     }
-    const auto& mounts = workspace.spec.mounts;
+    const auto& mounts = workspace.spec->mounts;
     for (std::size_t i = 0; i < mounts.size(); ++i) {
         if (mounts[i].volume.empty() || has_name(volumes_, mounts[i].volume)) continue;
         faults.push_back({fmt::format("{}/spec/mounts/{}/volume", prefix, i),
@@ -149,7 +157,7 @@ void HostPlan::check_references(const Workspace& workspace, const std::string& p
 
 void HostPlan::check_dependencies(const Workspace& workspace, const std::string& prefix,
                                   std::vector<FieldError>& faults) const {
-    const auto& dependencies = workspace.spec.depends_on;
+    const auto& dependencies = workspace.spec->depends_on;
     for (std::size_t i = 0; i < dependencies.size(); ++i) {
         const auto& name = dependencies[i].workspace;
         const auto pointer = fmt::format("{}/spec/depends_on/{}/workspace", prefix, i);
@@ -172,7 +180,7 @@ bool HostPlan::leads_to(const std::string& from, const std::string& to,
     if (!seen.insert(from).second) return false;
     for (const auto& [id, workspace] : workspaces_) {
         if (workspace.name != from) continue;
-        for (const auto& each : workspace.spec.depends_on) {
+        for (const auto& each : workspace.spec->depends_on) {
             if (leads_to(each.workspace, to, seen)) return true;
         }
     }
@@ -182,12 +190,12 @@ bool HostPlan::leads_to(const std::string& from, const std::string& to,
 void HostPlan::check_ports(const std::string& id, const Workspace& workspace,
                            const std::string& prefix, std::vector<FieldError>& faults) const {
     if (!workspace.running) return;  // it holds none; starting it is checked then
-    const auto& ports = workspace.spec.ports;
+    const auto& ports = workspace.spec->ports;
     for (std::size_t i = 0; i < ports.size(); ++i) {
         for (const auto& [other_id, other] : workspaces_) {
             if (other_id == id || !other.running) continue;
             const bool taken = std::ranges::any_of(
-                other.spec.ports, [&](const auto& each) { return same_port(each, ports[i]); });
+                other.spec->ports, [&](const auto& each) { return same_port(each, ports[i]); });
             if (!taken) continue;
             faults.push_back(
                 {fmt::format("{}/spec/ports/{}/host", prefix, i),
@@ -200,7 +208,7 @@ void HostPlan::check_ports(const std::string& id, const Workspace& workspace,
 
 void HostPlan::check_limits(const Workspace& workspace, const std::string& prefix,
                             std::vector<FieldError>& faults) const {
-    const auto& resources = workspace.spec.resources;
+    const auto& resources = workspace.spec->resources;
     const auto& has = host_.capabilities;
     if (resources.memory && has.memory_total > 0 && *resources.memory > has.memory_total) {
         faults.push_back({prefix + "/spec/resources/memory",

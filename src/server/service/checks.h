@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ class HostPlan {
     struct Workspace {
         std::string name;
         bool running = true;
-        protocol::WorkspaceSpec spec;
+        std::shared_ptr<const protocol::WorkspaceSpec> spec;
     };
 
     struct Network {

@@ -53,7 +53,7 @@ const HostPlan::Network* HostPlan::network_named(const std::string& name) const 
 
 void HostPlan::check_addresses(const std::string& id, const Workspace& workspace,
                                const std::string& prefix, std::vector<FieldError>& faults) const {
-    const auto& networks = workspace.spec.networks;
+    const auto& networks = workspace.spec->networks;
     for (std::size_t i = 0; i < networks.size(); ++i) {
         const auto& wanted = networks[i];
         const auto check = [&](const char* member, std::string protocol::NetworkAttachment::* of,
@@ -64,7 +64,7 @@ void HostPlan::check_addresses(const std::string& id, const Workspace& workspace
             if (!fault.empty()) faults.push_back({pointer, std::move(fault)});
             for (const auto& [other_id, other] : workspaces_) {
                 if (other_id == id) continue;
-                const bool taken = std::ranges::any_of(other.spec.networks, [&](const auto& each) {
+                const bool taken = std::ranges::any_of(other.spec->networks, [&](const auto& each) {
                     return each.network == wanted.network && same_address(each.*of, wanted.*of);
                 });
                 if (taken) faults.push_back({pointer, "is workspace " + other.name + "'s"});

@@ -77,9 +77,10 @@ const std::set<Rights::Used>& Rights::seen_with_workspaces() const {
     if (used_) return *used_;
     used_.emplace();
     for (const auto& [name, id] : state_.names(Kind::workspace)) {
-        const auto& [record, text, uses] = *state_.resource_of_id(id);
-        if (granted(record) < Right::view) continue;
-        for (const auto& [kind, used] : uses) used_->emplace(record.host_id, kind, used);
+        const auto& entry = *state_.resource_of_id(id);
+        const auto& host_id = entry.record.host_id;
+        if (granted(entry.record) < Right::view) continue;
+        for (const auto& [kind, used] : entry.uses) used_->emplace(host_id, kind, used);
     }
     return *used_;
 }

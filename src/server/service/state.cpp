@@ -1,12 +1,16 @@
 #include "server/service/state.h"
 
 #include "base/crypto.h"
+#include "base/id.h"
 #include "wire/json.h"
 
 namespace trailer::server {
 namespace {
 
 using protocol::EventType;
+
+// An agent that has missed more gets the whole.
+constexpr std::size_t kMostRemovals = 4096;
 
 template <typename Map>
 auto* find_in(Map& map, const std::string& key) {
@@ -39,7 +43,7 @@ std::set<ResourceKey> uses_of(const protocol::WorkspaceSpec& spec) {
     return uses;
 }
 
-State::State(store::Snapshot snapshot) : meta_(std::move(snapshot.meta)) {
+State::State(store::Snapshot snapshot) : process_(new_id()), meta_(std::move(snapshot.meta)) {
     for (const auto kind : protocol::kAllKinds) ids_[kind];
     store::Changes all;
     all.put_users = std::move(snapshot.users);
@@ -143,8 +147,38 @@ std::vector<const ResourceEntry*> State::resources_in(const std::string& group) 
     return list;
 }
 
+std::string State::history_of(const std::string& host_id) const {
+    return process_ + "." + host_id;
+}
+
+std::optional<Difference> State::difference(const std::string& host_id, std::int64_t since) const {
+    const auto* removals = find_in(removals_, host_id);
+    const auto* host = find_in(hosts_, host_id);
+    if (removals == nullptr || host == nullptr) return std::nullopt;
+    if (since < removals->since || since > host->record.revision) return std::nullopt;
+    Difference difference;
+    for (const auto* each : resources_on(host_id)) {
+        if (each->wanted_since > since) difference.changed.push_back(each);
+    }
+    for (const auto& [revision, id] : removals->ids) {
+        if (revision > since) difference.removed.push_back(id);
+    }
+    return difference;
+}
+
+void State::note_removal(const std::string& host_id, const std::string& id) {
+    const auto* host = find_in(hosts_, host_id);
+    if (host == nullptr) return;
+    auto& removals = removals_[host_id];
+    removals.ids.emplace_back(host->record.revision, id);
+    if (removals.ids.size() <= kMostRemovals) return;
+    removals.since = removals.ids.front().first;
+    removals.ids.pop_front();
+}
+
 std::vector<Change> State::apply(const store::Changes& changes) {
     std::vector<Change> told;
+    std::vector<std::pair<std::string, std::string>> removed;  // host's id, its own
     for (const auto& user : changes.put_users) users_[user.id] = user;
     for (const auto& id : changes.remove_users) remove_user(id);
     for (const auto& id : changes.remove_tokens) remove_token(id);
@@ -153,7 +187,12 @@ std::vector<Change> State::apply(const store::Changes& changes) {
         token_ids_[token.hash] = token.id;
     }
     for (const auto& [key, value] : changes.put_meta) meta_[key] = value;
-    for (const auto& id : changes.remove_resources) remove_resource(id, told);
+    for (const auto& id : changes.remove_resources) {
+        if (const auto* entry = find_in(resources_, id)) {
+            removed.emplace_back(entry->record.host_id, id);
+        }
+        remove_resource(id, told);
+    }
     for (const auto& id : changes.remove_hosts) {
         const auto found = hosts_.find(id);
         if (found == hosts_.end()) continue;
@@ -164,6 +203,7 @@ std::vector<Change> State::apply(const store::Changes& changes) {
         registrations_.erase(record.registration_token);
         on_host_.erase(id);
         grants_.erase(id);
+        removals_.erase(id);
         hosts_.erase(found);
     }
     for (const auto& host : changes.put_hosts) {
@@ -173,6 +213,7 @@ std::vector<Change> State::apply(const store::Changes& changes) {
         if (!renamed) continue;
         for (const auto& id : on_host_[host.id]) render(resources_.at(id));
     }
+    for (const auto& [host_id, id] : removed) note_removal(host_id, id);  // by its new revision
     for (const auto& resource : changes.put_resources) told.push_back(put(resource));
     apply_grants(changes, told);
     return told;
@@ -235,6 +276,7 @@ Change State::put(const store::Host& host) {
     auto& [record, presence, text] = entry->second;
     if (fresh) {
         presence.since = now();
+        removals_[host.id].since = host.revision;
     } else {
         host_ids_.erase(record.name);
     }
@@ -255,18 +297,25 @@ Change State::put(const store::Host& host) {
 
 Change State::put(const store::Resource& resource) {
     const auto [entry, fresh] = resources_.try_emplace(resource.id);
-    auto& [record, text, uses] = entry->second;
+    auto& record = entry->second.record;
     if (!fresh) leave_group(record);
-    record = resource;
-    if (record.kind == Kind::workspace) {
-        uses = uses_of(wire::from_json<protocol::WorkspaceSpec>(record.spec));
+    if (fresh || record.revision != resource.revision) {
+        const auto* host = find_in(hosts_, resource.host_id);
+        entry->second.wanted_since = host == nullptr ? 0 : host->record.revision;
     }
+    if (resource.kind == Kind::workspace && (fresh || record.spec != resource.spec)) {
+        entry->second.workspace = std::make_shared<const protocol::WorkspaceSpec>(
+            wire::from_json<protocol::WorkspaceSpec>(resource.spec));
+        entry->second.uses = uses_of(*entry->second.workspace);
+    }
+    record = resource;
     if (!record.group.empty()) groups_[record.group].insert(record.id);
     ids_.at(resource.kind)[resource.name] = resource.id;
     on_host_[resource.host_id].insert(resource.id);
     render(entry->second);
     return {fresh ? EventType::created : EventType::updated,
-            std::string(protocol::title(resource.kind)), resource.id, resource.name, text};
+            std::string(protocol::title(resource.kind)), resource.id, resource.name,
+            entry->second.text};
 }
 
 void State::leave_group(const store::Resource& resource) {

@@ -5,7 +5,10 @@
 // list is a concatenation. One thread. Changed by Core alone.
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -46,6 +49,16 @@ struct ResourceEntry {
     std::string text;
     // Of a workspace: its image, networks and volumes.
     std::set<ResourceKey> uses;
+    // Its host's revision that last changed what is wanted of it.
+    std::int64_t wanted_since = 0;
+    // A workspace's spec, read once: each change is checked against all of its host's.
+    std::shared_ptr<const protocol::WorkspaceSpec> workspace;
+};
+
+// What is wanted of a host and was not at an earlier revision.
+struct Difference {
+    std::vector<const ResourceEntry*> changed;
+    std::vector<std::string> removed;  // ids
 };
 
 // The image (it may be a reference that is no Image's name), networks and volumes of a workspace.
@@ -87,6 +100,10 @@ class State {
     const std::map<std::string, std::string>& names(Kind kind) const;
     const ResourceEntry* resource_of_id(const std::string& id) const;
     std::vector<const ResourceEntry*> resources_on(const std::string& host_id) const;
+    // Of the host's revisions in this process: those of another are not to be compared with them.
+    std::string history_of(const std::string& host_id) const;
+    // Since that revision of this history; nothing where it is not remembered so far back.
+    std::optional<Difference> difference(const std::string& host_id, std::int64_t since) const;
     // Names of groups -> ids of what is in them; never empty.
     const std::map<std::string, std::set<std::string>>& groups() const { return groups_; }
     std::vector<const ResourceEntry*> resources_in(const std::string& group) const;
@@ -113,9 +130,18 @@ class State {
     Change put(const store::Host& host);
     Change put(const store::Resource& resource);
     void leave_group(const store::Resource& resource);
+    void note_removal(const std::string& host_id, const std::string& id);
     void render(HostEntry& host) const;
     void render(ResourceEntry& resource) const;
 
+    // Of a host, the newest last.
+    struct Removals {
+        std::int64_t since = 0;  // those after this revision are remembered
+        std::deque<std::pair<std::int64_t, std::string>> ids;
+    };
+
+    std::string process_;                       // an id of its own, for history_of()
+    std::map<std::string, Removals> removals_;  // by host id
     std::unordered_map<std::string, store::User> users_;
     std::unordered_map<std::string, store::Token> tokens_;
     std::unordered_map<std::string, std::string> token_ids_;             // by hash
