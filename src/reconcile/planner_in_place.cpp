@@ -45,6 +45,7 @@ void Planner::run_or_stop(const WantedWorkspace& wanted, const Container& seen, 
 
 void Planner::networks_in_place(const WantedWorkspace& wanted, const Container& seen,
                                 Chain& chain) {
+    if (wanted.spec.host_network) return;  // it is on none of its own
     auto targets = wanted.spec.networks;
     if (targets.empty()) targets.push_back({.network = kDefaultNetwork});
     for (const auto& each : seen.networks) {

@@ -364,6 +364,15 @@ TEST_F(PlannerTest, GraceAndPullAreAsAskedFor) {
     EXPECT_FALSE(planned().steps.at(0).may_pull);
 }
 
+// It was to be connected to the engine's bridge, for it names no network, and no engine does that.
+TEST_F(PlannerTest, OnTheHostsNetworkIsAsWanted) {
+    add_workspace(desired, "dev").spec.host_network = true;
+    bounds.allow_host_network = true;
+    loop.run(settle_in_order(engine, desired, bounds));
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
+    EXPECT_THAT(planned().steps, IsEmpty());
+}
+
 TEST_F(PlannerTest, ARenamedContainerGetsItsNameBack) {
     add_workspace(desired, "dev");
     settle();

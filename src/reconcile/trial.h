@@ -106,8 +106,9 @@ inline Task<Plan> plan_now(const WantedState& wanted, Observer& observer,
 // Plans and does one step after another, the one that `choose` picks of those that nothing stands
 // before, until no step is left. Gives the number of steps done.
 template <typename Choose>
-Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose choose) {
-    const auto wanted = compile(desired, {});
+Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose choose,
+                 Bounds bounds = {}) {
+    const auto wanted = compile(desired, bounds);
     Observer observer(engine, "");
     for (int done = 0;; ++done) {
         if (done > 500) throw Error(ErrorKind::internal, "the plan does not come to an end");
@@ -128,8 +129,10 @@ Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose cho
     }
 }
 
-inline Task<> settle_in_order(FakeRuntime& engine, protocol::DesiredState desired) {
-    co_await settle(engine, std::move(desired), [](std::size_t) { return std::size_t{0}; });
+inline Task<> settle_in_order(FakeRuntime& engine, protocol::DesiredState desired,
+                              Bounds bounds = {}) {
+    co_await settle(
+        engine, std::move(desired), [](std::size_t) { return std::size_t{0}; }, std::move(bounds));
 }
 
 // Does steps until `changes` changes have been made, as if the agent were killed at that moment.

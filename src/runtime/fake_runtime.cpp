@@ -264,7 +264,7 @@ FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
     if (spec.health_check && !spec.health_check->disabled)
         container.health = ContainerHealth::starting;
     auto networks = spec.networks;
-    if (networks.empty()) networks.push_back({.network = "bridge"});
+    if (networks.empty() && !spec.host_network) networks.push_back({.network = "bridge"});
     for (const auto& each : networks) join_network(made, each);
     return made;
 }

@@ -64,19 +64,19 @@ def test_what_a_host_does_not_allow_is_refused_by_the_host(host, engine):
     """The file is narrowed while the agent is away: its server, which knows no better, passes everything on."""
     here = host(WIDE)
     api = here.api
-    api.apply(*[workspace(name, **spec) for name, (_, _, spec) in ASKS.items()])
+    api.apply(*[workspace(name, running=name == "three", **spec) for name, (_, _, spec) in ASKS.items()])
     for name in ASKS:
-        api.wait("workspaces", name, "running")
+        api.wait("workspaces", name, "running" if name == "three" else "stopped")
     before = {name: engine.inspect(name)["Id"] for name in ASKS}
     here.agent.stop()
     here.write(NARROW)
     api.apply(*[workspace(name, env={"A": "1"}, **spec) for name, (_, _, spec) in ASKS.items()])
-    engine.call("POST", "/containers/one/stop?t=1")
+    engine.call("POST", "/containers/three/stop?t=1")
     here.agent.start()
     for name, (_, key, _) in ASKS.items():
         assert key in api.wait_error("workspaces", name)
     assert {name: engine.inspect(name)["Id"] for name in ASKS} == before
-    assert not engine.inspect("one")["State"]["Running"], "it was started again, beyond the bounds"
+    assert not engine.inspect("three")["State"]["Running"], "it was started again, beyond the bounds"
 
 
 def test_a_bind_mount_outside_the_hosts_roots_is_refused_by_the_host(host, engine, tmp_path):
