@@ -188,7 +188,8 @@ void load(Page& page, const std::optional<protocol::HostMetrics>& metrics) {
 void upkeep(Page& page, const protocol::Upkeep& upkeep) {
     if (upkeep.disk_used_percent) {
         page.section("Upkeep");
-        page.field("Engine's disk", fmt::format("{:.0f} % used", *upkeep.disk_used_percent));
+        page.field("Disk",
+                   fmt::format("{:.0f} % used, by all that is on it", *upkeep.disk_used_percent));
     }
     std::vector<Row> rows;
     for (const auto& each : upkeep.leftovers) {

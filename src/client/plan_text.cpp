@@ -48,16 +48,25 @@ std::string line_of(const protocol::PlanStep& step, bool with_reason, const Pale
     return line + "\n";
 }
 
+// The new container goes by another name until it takes its place.
+std::string_view of_whom(const protocol::PlanStep& step) {
+    std::string_view name = step.name;
+    if (name.ends_with(".next")) name.remove_suffix(5);
+    return name;
+}
+
 }  // namespace
 
 std::string plan_text(const protocol::PlanOfHost& host, const Palette& palette) {
     const auto& plan = host.plan;
     auto text = palette.paint(Style::strong, "on " + one_line(host.host)) + "\n";
     if (!plan.fault.empty()) return text + "  no plan: " + one_line(plan.fault) + "\n";
-    std::string_view told;
+    const protocol::PlanStep* before = nullptr;
     for (const auto& step : plan.steps) {
-        text += line_of(step, !step.replaces || step.reason != told, palette);
-        told = step.replaces ? std::string_view(step.reason) : std::string_view();
+        const bool told = before != nullptr && before->replaces && step.replaces &&
+                          of_whom(*before) == of_whom(step) && before->reason == step.reason;
+        text += line_of(step, !told, palette);
+        before = &step;
     }
     for (const auto& each : plan.obstacles) {
         text += fmt::format("  {} {}/{}: {}\n", palette.paint(Style::bad, "!"),

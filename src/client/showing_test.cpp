@@ -446,7 +446,8 @@ TEST(PlanText, IsLikeADiff) {
         {.name = "old", .action = "remove_container", .reason = "is deleted"},
         {.name = "dev", .action = "update_container", .reason = "resources/pids: 50 -> 60"},
         {.name = "web.next", .action = "create_container", .reason = why, .replaces = true},
-        {.name = "web", .action = "start_replacement", .reason = why, .replaces = true}};
+        {.name = "web", .action = "start_replacement", .reason = why, .replaces = true},
+        {.name = "db.next", .action = "create_container", .reason = why, .replaces = true}};
     EXPECT_EQ(plan_text(host, Palette(false)),
               "on gpu-1\n"
               "  + create_network lab (is not there)\n"
@@ -454,7 +455,9 @@ TEST(PlanText, IsLikeADiff) {
               "  ~ update_container dev (resources/pids: 50 -> 60)\n"
               "  + create_container web.next [replaces] (image: a:1 -> a:2, env/A: none -> another "
               "value)\n"
-              "  ~ start_replacement web [replaces]\n");
+              "  ~ start_replacement web [replaces]\n"
+              "  + create_container db.next [replaces] (image: a:1 -> a:2, env/A: none -> another "
+              "value)\n");
     const Palette palette(true);
     EXPECT_THAT(
         plan_text(host, palette),

@@ -204,7 +204,7 @@ def test_a_full_disk_takes_all_former_builds(standalone, engine):
         builds.append(engine.call("GET", "/images/strength-tools:1/json", ok=(200,))["Id"])
     wait_until(lambda: api.get("/api/hosts/host-1")["upkeep"].get("disk_used_percent"), "the disk to be seen")
     described = standalone.command("describe", "host", "host-1").stdout
-    assert "disk_above_percent: 100" in described and "Engine's disk" in described
+    assert "disk_above_percent: 100" in described and "% used, by all" in described
     assert all(engine.exists("images", each) for each in builds)
     if api.get("/api/hosts/host-1")["upkeep"]["disk_used_percent"] <= 1:
         pytest.skip("the disk of this machine is empty")
