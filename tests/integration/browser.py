@@ -68,10 +68,7 @@ class Browser:
         return done["result"].get("value")
 
     def close(self):
-        with contextlib.suppress(OSError, websocket.WebSocketException):
-            self._socket.send(json.dumps({"id": 0, "method": "Browser.close"}))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        self._socket.close()
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)  # its children may write for a moment more

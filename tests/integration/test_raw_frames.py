@@ -1,6 +1,7 @@
 """A session's WebSocket from beneath: frames as they are on the wire, well formed and not (RFC 6455, section 5)."""
 
 import base64
+import contextlib
 import os
 import socket
 import struct
@@ -39,7 +40,8 @@ class Raw:
         return taken
 
     def send(self, data):
-        self.socket.sendall(data)
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it may have heard enough
+            self.socket.sendall(data)
 
     def frames(self):
         """(first byte, payload) of all that comes until the connection ends, which it must soon."""
