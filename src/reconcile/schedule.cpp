@@ -38,7 +38,7 @@ std::vector<Index> places_of(const Plan& plan) {
             places[other] = std::min(places[other], first.at(steps[workspace].key));
         }
     }
-    std::ranges::replace(places, kNone, 0);
+    for (auto& each : places) each = each == kNone ? 0 : each + 1;
     return places;
 }
 
