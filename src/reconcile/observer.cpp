@@ -215,10 +215,9 @@ Task<> Observer::look_at_container(std::string id) {
         }
         const bool ours = found && found->id != own_container_id_ && is_managed(found->labels) &&
                           !destroyed_.contains(id);
-        if (!ours) {
-            found.reset();
-        } else if (found->state == runtime::ContainerState::exited &&
-                   observed_.memory.signalled.erase(id) > 0) {
+        if (!ours) found.reset();
+        if (ours && found->state == runtime::ContainerState::exited &&
+            observed_.memory.signalled.erase(id) > 0) {
             observed_.memory.interrupted[id] = found->started;
         }
         set(observed_.containers, id, std::move(found));

@@ -22,7 +22,7 @@ struct Activity {
     Clock::time_point began;
     std::string detail;  // its last line
     Clock::time_point detail_told{};
-    aio::TaskGroup* attempt = nullptr;  // while it is being done
+    aio::TaskGroup* attempt = nullptr;  // what it waits for, which may be given up
 };
 
 // The failure that is told of a resource; null where there is none.

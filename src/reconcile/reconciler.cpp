@@ -395,7 +395,7 @@ class Reconciler::Impl {
         }
         busy_.at(step.key).attempt = nullptr;
         // Its place is another step's, while its outcome is looked at.
-        busy_[step.key].load = Load::looking;
+        busy_.at(step.key).load = Load::looking;
         wake();
         try {
             co_await observer_.look_at(touched);

@@ -25,7 +25,7 @@ std::vector<Index> places_of(const Plan& plan) {
     };
     std::map<Key, Index> first;
     for (Index i = 0; i < steps.size(); ++i) {
-        if (is_workspace(i)) first.try_emplace(steps[i].key, i + 1);  // 0 is before them all
+        if (is_workspace(i)) first.try_emplace(steps[i].key, i);
     }
     constexpr auto kNone = std::numeric_limits<Index>::max();
     std::vector<Index> places(steps.size(), kNone);
@@ -93,11 +93,11 @@ bool Room::is_left(Load load) const {
             return under_way(Load::engine) < width_ && under_way(Load::waiting) < kWaitingSteps;
         case Load::pulling:
             return under_way(Load::pulling) < kPulls;
-        case Load::building:
-            return under_way(Load::building) < kBuilds;
         case Load::waiting:
         case Load::looking:
             return true;
+        case Load::building:
+            return under_way(Load::building) < kBuilds;
     }
     return false;
 }

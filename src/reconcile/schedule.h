@@ -13,8 +13,8 @@ namespace trailer::reconcile {
 enum class Load {
     engine,    // work of the engine's, of which it does a few at once
     stopping,  // work of the engine's while it is brief; then it waits for a process to end
-    waiting,   // waits for a process to end
-    pulling,   // waits for a registry
+    waiting,   // for a process to end
+    pulling,   // mostly waits for a registry
     building,
     looking,  // done, and its outcome is being looked at
 };

@@ -251,12 +251,12 @@ Task<> changes_since(World& world) {
     EXPECT_THAT(news.removed, IsEmpty());
     // A status is no change of what is wanted.
     const auto id = news.workspaces.at(0).id;
-    co_await world.report("workspace", id, news.workspaces.at(0).revision, "running");
+    co_await world.report("Workspace", id, news.workspaces.at(0).revision, "running");
     EXPECT_EQ((co_await world.desired(news.revision, news.history)).status, 304);
     co_await world.call("DELETE", "/api/workspaces/dev");
     const auto going = answer_of(co_await world.desired(news.revision, news.history));
     EXPECT_TRUE(going.workspaces.at(0).deleting);
-    co_await world.report("workspace", id, going.workspaces.at(0).revision, "deleted");
+    co_await world.report("Workspace", id, going.workspaces.at(0).revision, "deleted");
     const auto gone = answer_of(co_await world.desired(going.revision, going.history));
     EXPECT_THAT(gone.workspaces, IsEmpty());
     EXPECT_THAT(gone.removed, ElementsAre(id));

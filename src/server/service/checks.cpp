@@ -131,7 +131,7 @@ void HostPlan::check_bounds(std::vector<FieldError> beyond, const std::string& p
 
 void HostPlan::check_workspace(const std::string& id, const Workspace& workspace,
                                const std::string& prefix, std::vector<FieldError>& faults) const {
-    check_bounds(beyond_bounds(workspace.spec, host_.capabilities), prefix, faults);
+    check_bounds(beyond_bounds(*workspace.spec, host_.capabilities), prefix, faults);
     check_references(workspace, prefix, faults);
     check_dependencies(workspace, prefix, faults);
     check_ports(id, workspace, prefix, faults);

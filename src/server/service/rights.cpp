@@ -78,9 +78,10 @@ const std::set<Rights::Used>& Rights::seen_with_workspaces() const {
     used_.emplace();
     for (const auto& [name, id] : state_.names(Kind::workspace)) {
         const auto& entry = *state_.resource_of_id(id);
-        const auto& host_id = entry.record.host_id;
         if (granted(entry.record) < Right::view) continue;
-        for (const auto& [kind, used] : entry.uses) used_->emplace(host_id, kind, used);
+        for (const auto& [kind, used] : entry.uses) {
+            used_->emplace(entry.record.host_id, kind, used);
+        }
     }
     return *used_;
 }

@@ -178,7 +178,7 @@ void State::note_removal(const std::string& host_id, const std::string& id) {
 
 std::vector<Change> State::apply(const store::Changes& changes) {
     std::vector<Change> told;
-    std::vector<std::pair<std::string, std::string>> removed;  // host's id, its own
+    std::vector<Removed> removed;
     for (const auto& user : changes.put_users) users_[user.id] = user;
     for (const auto& id : changes.remove_users) remove_user(id);
     for (const auto& id : changes.remove_tokens) remove_token(id);
@@ -187,16 +187,12 @@ std::vector<Change> State::apply(const store::Changes& changes) {
         token_ids_[token.hash] = token.id;
     }
     for (const auto& [key, value] : changes.put_meta) meta_[key] = value;
-    for (const auto& id : changes.remove_resources) {
-        if (const auto* entry = find_in(resources_, id)) {
-            removed.emplace_back(entry->record.host_id, id);
-        }
-        remove_resource(id, told);
-    }
+    for (const auto& id : changes.remove_resources) remove_resource(id, told, removed);
     for (const auto& id : changes.remove_hosts) {
         const auto found = hosts_.find(id);
         if (found == hosts_.end()) continue;
-        for (const auto ids = on_host_[id]; const auto& each : ids) remove_resource(each, told);
+        for (const auto ids = on_host_[id]; const auto& each : ids)
+            remove_resource(each, told, removed);
         const auto& record = found->second.record;
         told.push_back({EventType::deleted, "Host", record.id, record.name, ""});
         host_ids_.erase(record.name);
@@ -234,7 +230,8 @@ void State::remove_token(const std::string& id) {
     tokens_.erase(id);
 }
 
-void State::remove_resource(const std::string& id, std::vector<Change>& told) {
+void State::remove_resource(const std::string& id, std::vector<Change>& told,
+                            std::vector<Removed>& removed) {
     const auto found = resources_.find(id);
     if (found == resources_.end()) return;
     const auto& record = found->second.record;
@@ -244,6 +241,7 @@ void State::remove_resource(const std::string& id, std::vector<Change>& told) {
     on_host_[record.host_id].erase(id);
     grants_.erase(id);
     leave_group(record);
+    removed.emplace_back(record.host_id, id);
     resources_.erase(found);
 }
 

@@ -47,12 +47,12 @@ using ResourceKey = std::pair<Kind, std::string>;  // kind and name
 struct ResourceEntry {
     store::Resource record;
     std::string text;
-    // Of a workspace: its image, networks and volumes.
-    std::set<ResourceKey> uses;
     // Its host's revision that last changed what is wanted of it.
     std::int64_t wanted_since = 0;
     // A workspace's spec, read once: each change is checked against all of its host's.
     std::shared_ptr<const protocol::WorkspaceSpec> workspace;
+    // Of a workspace: its image, networks and volumes.
+    std::set<ResourceKey> uses;
 };
 
 // What is wanted of a host and was not at an earlier revision.
@@ -124,7 +124,9 @@ class State {
   private:
     void remove_user(const std::string& id);
     void remove_token(const std::string& id);
-    void remove_resource(const std::string& id, std::vector<Change>& told);
+    using Removed = std::pair<std::string, std::string>;  // host's id, its own
+    void remove_resource(const std::string& id, std::vector<Change>& told,
+                         std::vector<Removed>& removed);
     void apply_grants(const store::Changes& changes, std::vector<Change>& told);
     std::optional<Change> change_of(const std::string& subject_id) const;
     Change put(const store::Host& host);
