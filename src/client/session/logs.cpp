@@ -174,9 +174,11 @@ class Logs {
                 if (!now.contains(id)) tell_gone(one_line(name));
             }
             for (const auto& [id, name] : now) {
-                const bool is_new = !first && !known.contains(id);
-                if (is_new) given_up_.erase(one_line(name));
-                begin_one(name, is_new);
+                if (!first && !known.contains(id)) {
+                    given_up_.erase(one_line(name));
+                    coming_.insert(one_line(name));
+                }
+                begin_one(name);
             }
             known = now;
         }
@@ -191,15 +193,16 @@ class Logs {
         fit_titles(subjects);
     }
 
-    void begin_one(const std::string& name, bool is_new) {
+    void begin_one(const std::string& name) {
         const auto title = one_line(name);
         if (ended_ || tails_.contains(title) || given_up_.contains(title)) return;
         if (tails_.size() >= kMostAtOnce) {
             given_up_.insert(title);
+            coming_.erase(title);
             return tell(fmt::format("{} is not followed: {} logs at once are the most", title,
                                     kMostAtOnce));
         }
-        if (is_new) tell(fmt::format("{} has come: this is its log", title));
+        if (coming_.erase(title) > 0) tell(fmt::format("{} has come: this is its log", title));
         tasks_.spawn(read({Subject::workspace, name}, true, true));
     }
 
@@ -253,7 +256,9 @@ class Logs {
     aio::Signal look_again_;
     std::map<std::string, LogTail*> tails_;  // by title; each belongs to its read()
     std::set<std::string> given_up_;         // titles
-    std::size_t width_ = 0;                  // of the longest title
+    // Titles that are new and not told yet: one waits until a former log of its name has ended.
+    std::set<std::string> coming_;
+    std::size_t width_ = 0;  // of the longest title
     std::size_t coloured_ = 0;
     int exit_code_ = kDone;
     bool ended_ = false;
