@@ -6,6 +6,7 @@
 #include <boost/beast/http.hpp>
 #include <deque>
 
+#include "base/buffer.h"
 #include "net/stream.h"
 #include "net/websocket_stream.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 namespace http = beast::http;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kPiece = 16 << 10;
+constexpr std::size_t kPiece = 32 << 10;
 
 struct Connection {
     explicit Connection(Stream s) : stream(std::move(s)) {}
@@ -80,8 +81,13 @@ Task<> write_request(Connection& connection, const Endpoint& endpoint, const Req
 // Reads the next piece of a body; "" at its end.
 Task<std::string> read_piece(Connection& connection, Parser& parser, std::string doing) {
     std::string piece;
+    if (parser.is_done()) co_return piece;
+    // Beast reads as much at once as the buffer holds already, and gives chunk by chunk unless it
+    // is eager: a log's lines are a chunk each.
+    connection.buffer.reserve(kPiece);
+    parser.eager(true);
     while (!parser.is_done()) {
-        piece.resize(kPiece);
+        resize_raw(piece, kPiece);
         parser.get().body().data = piece.data();
         parser.get().body().size = piece.size();
         auto [error, count] =
@@ -161,7 +167,7 @@ class HttpClient::Impl : public std::enable_shared_from_this<Impl> {
         connection->used = true;
         connection->stream.raw().expires_never();
         connection->idle_since = std::chrono::steady_clock::now();
-        if (connection->buffer.capacity() > 4 * kPiece) connection->buffer.shrink_to_fit();
+        connection->buffer.shrink_to_fit();  // many of them rest
         std::erase_if(idle_, [&](const auto& each) {
             return connection->idle_since - each->idle_since > options_.idle_timeout;
         });

@@ -4,6 +4,7 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
+#include "base/buffer.h"
 #include "base/error.h"
 
 namespace trailer::net {
@@ -150,8 +151,9 @@ Task<Response> HttpLine::read_head() {
 
 Task<std::string> HttpLine::read() {
     auto& parser = *impl_->parser;
+    parser.eager(true);  // else one chunk at a time
     while (!parser.is_done()) {
-        std::string out(kPiece, '\0');
+        auto out = raw_string(kPiece);
         parser.get().body().data = out.data();
         parser.get().body().size = out.size();
         const bool starved = !impl_->parse();

@@ -11,6 +11,7 @@
 #include <charconv>
 
 #include "aio/task_group.h"
+#include "base/buffer.h"
 #include "base/log.h"
 #include "net/stream.h"
 #include "net/websocket_stream.h"
@@ -121,7 +122,7 @@ class Session : public Exchange {
         parser_->header_limit(static_cast<std::uint32_t>(options_.max_head));
         parser_->body_limit(boost::none);
         if (buffer_.size() == 0) {
-            if (buffer_.capacity() > kPiece) buffer_.shrink_to_fit();
+            if (buffer_.capacity() > kUsualHead) buffer_.shrink_to_fit();
             // Many wait here: with room for a usual head, and no more.
             stream_.raw().expires_after(options_.idle_timeout);
             idle_ = true;
@@ -359,7 +360,10 @@ class Session : public Exchange {
     Task<std::string> read_some(std::chrono::steady_clock::time_point deadline) {
         const auto left = parser_->content_length_remaining();
         const auto most = left && *left > 0 ? std::min<std::uint64_t>(*left, 4 * kPiece) : kPiece;
-        std::string piece(most, '\0');
+        // What is asked of the kernel at once.
+        if (buffer_.size() < most) buffer_.reserve(std::min<std::size_t>(most, kPiece));
+        parser_->eager(true);
+        auto piece = raw_string(most);
         parser_->get().body().data = piece.data();
         parser_->get().body().size = piece.size();
         stream_.raw().expires_at(deadline);

@@ -725,27 +725,31 @@ class FakeRuntime::Log : public LogStream {
     Log(FakeRuntime& runtime, LogSpec spec, std::size_t next)
         : runtime_(runtime), spec_(std::move(spec)), next_(next) {}
 
-    Task<std::vector<LogEntry>> read() override {
+    Task<std::span<const LogEntry>> read() override {
+        entries_.clear();
         for (;;) {
             const auto* made = runtime_.find(spec_.container);
-            if (made == nullptr || runtime_.down_) co_return std::vector<LogEntry>{};
-            if (next_ < made->log.size()) {
-                std::vector<LogEntry> entries(made->log.begin() + static_cast<long>(next_),
-                                              made->log.end());
-                next_ = made->log.size();
-                co_return entries;
-            }
+            if (made == nullptr || runtime_.down_) co_return entries_;
+            lines_.assign(made->log.begin() + static_cast<long>(next_), made->log.end());
+            if (!lines_.empty()) break;
             if (!spec_.follow || made->container.state != ContainerState::running) {
-                co_return std::vector<LogEntry>{};
+                co_return entries_;
             }
             co_await aio::sleep(std::chrono::milliseconds(1));
         }
+        next_ += lines_.size();
+        for (const auto& each : lines_) {
+            entries_.push_back({.errors = each.errors, .time = each.time, .text = each.text});
+        }
+        co_return entries_;
     }
 
   private:
     FakeRuntime& runtime_;
     LogSpec spec_;
     std::size_t next_;
+    std::vector<LogLine> lines_;
+    std::vector<LogEntry> entries_;
 };
 
 Task<std::unique_ptr<LogStream>> FakeRuntime::logs(LogSpec spec) {

@@ -118,10 +118,15 @@ class FakeRuntime : public ContainerRuntime {
     Task<> watch(std::function<void(Event)> sink) override;
 
   private:
+    struct LogLine {
+        bool errors = false;
+        std::string time;
+        std::string text;
+    };
     struct Made {
         Container container;
         ContainerSpec spec;
-        std::vector<LogEntry> log;
+        std::vector<LogLine> log;
         bool unstartable = false;
     };
     class Log;

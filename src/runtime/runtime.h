@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -313,18 +314,19 @@ struct LogSpec {
     std::string until;
 };
 
-// One entry of a container's log: a line, or a piece of a very long one.
+// One entry of a container's log: a line, or a piece of a very long one. Views into what its stream
+// holds, for a log has millions.
 struct LogEntry {
     bool errors = false;
-    std::string time;  // RFC 3339, as precise as the engine tells it
-    std::string text;  // with its line end, if it has one
+    std::string_view time;  // RFC 3339, as precise as the engine tells it
+    std::string_view text;  // with its line end, if it has one
 };
 
 class LogStream {
   public:
     virtual ~LogStream() = default;
-    // What has come, at least one entry; none at the end.
-    virtual Task<std::vector<LogEntry>> read() = 0;
+    // What has come, at least one entry; none at the end. They last until the next call.
+    virtual Task<std::span<const LogEntry>> read() = 0;
 };
 
 // The engine can't start this container any more, and never will: one made anew from the same spec

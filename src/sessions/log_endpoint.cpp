@@ -52,7 +52,7 @@ Task<std::string> LogEndpoint::read() {
 
 // False at the end of the stream.
 Task<bool> LogEndpoint::next_entries() {
-    std::vector<runtime::LogEntry> entries;
+    std::span<const runtime::LogEntry> entries;
     try {
         entries = co_await stream_->read();
     } catch (const Error& e) {
@@ -60,7 +60,7 @@ Task<bool> LogEndpoint::next_entries() {
         log::debug("following the log of container {}: {}", container_, describe(e));
     }
     if (entries.empty()) co_return false;
-    add(std::move(entries));
+    add(entries);
     co_return true;
 }
 
@@ -92,8 +92,8 @@ Task<bool> LogEndpoint::open_again() {
     }
 }
 
-void LogEndpoint::add(std::vector<runtime::LogEntry> entries) {
-    for (auto& entry : entries) {
+void LogEndpoint::add(std::span<const runtime::LogEntry> entries) {
+    for (const auto& entry : entries) {
         if (entry.time == last_time_) {
             if (to_skip_ > 0) {
                 --to_skip_;
@@ -105,19 +105,21 @@ void LogEndpoint::add(std::vector<runtime::LogEntry> entries) {
             last_time_ = entry.time;
             at_last_ = 1;
         }
-        append(entry.errors, query_.timestamps ? entry.time + " " + entry.text : entry.text);
+        auto& message = message_for(entry.errors);
+        if (query_.timestamps) message.append(entry.time) += ' ';
+        message += entry.text;
     }
 }
 
 // Neighbours of one channel travel together. An entry without a line end is the last of its
 // message: so whoever reads can tell where the next one begins.
-void LogEndpoint::append(bool errors, std::string_view text) {
+std::string& LogEndpoint::message_for(bool errors) {
     const auto channel = errors ? Channel::errors : Channel::output;
     if (messages_.empty() || protocol::channel_of(messages_.back()) != channel ||
         messages_.back().size() > kPiece || !messages_.back().ends_with('\n')) {
         messages_.push_back(protocol::session_message(channel, ""));
     }
-    messages_.back() += text;
+    return messages_.back();
 }
 
 void LogEndpoint::notice(std::string text) {

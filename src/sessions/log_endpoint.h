@@ -29,8 +29,8 @@ class LogEndpoint : public Endpoint {
   private:
     Task<bool> next_entries();
     Task<bool> open_again();
-    void add(std::vector<runtime::LogEntry> entries);
-    void append(bool errors, std::string_view text);
+    void add(std::span<const runtime::LogEntry> entries);
+    std::string& message_for(bool errors);
     void notice(std::string text);
 
     runtime::ContainerRuntime& runtime_;

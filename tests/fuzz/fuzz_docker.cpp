@@ -2,6 +2,7 @@
 // An engine that lies may make a call fail; it may not bring the agent down.
 #include "base/error.h"
 #include "runtime/docker/codec.h"
+#include "runtime/docker/output_frames.h"
 
 namespace {
 
@@ -30,11 +31,33 @@ void decode_line(std::string_view line) {
     decode([](const auto& each) { return docker::info_from(each, each); }, value);
 }
 
+// Whatever is given was among what came.
+void split_output(const std::string& text, bool tty) {
+    try {
+        docker::LogEntries entries(tty);
+        std::size_t given = 0;
+        const auto count = [&](std::span<const LogEntry> list) {
+            for (const auto& each : list) given += each.time.size() + each.text.size();
+        };
+        const auto third = text.size() / 3;
+        count(entries.feed(text.substr(0, third)));
+        count(entries.feed(text.substr(third)));
+        count(entries.finish());
+        if (given > text.size()) std::abort();
+        docker::OutputFrames frames(tty);
+        frames.feed(text.substr(0, third));
+        frames.feed(text.substr(third));
+    } catch (const Error&) {  // no such stream
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(data, data + size);
     decode_line(text);
+    split_output(text, false);
+    split_output(text, true);
     docker::LineSplitter lines;
     const auto half = text.size() / 2;
     lines.feed(std::string_view(text).substr(0, half), decode_line);

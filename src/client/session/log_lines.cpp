@@ -41,22 +41,22 @@ void LogPlace::pass(const LogEntry& entry) {
     text_ = entry.text;
 }
 
-std::string LogFormat::add(bool errors, const LogEntry& entry) {
+void LogFormat::add(bool errors, const LogEntry& entry, std::string& out) {
     auto& channel = channels_[errors ? 1 : 0];
-    std::string text;
+    const bool whole = prefix_.empty() || (channel.held.empty() && entry.text.ends_with('\n'));
+    auto& text = whole ? out : channel.held;
     if (!channel.in_line) {
-        text = prefix_;
-        if (timestamps_) {
-            text += entry.time;
-            text += ' ';
-        }
+        text += prefix_;
+        if (timestamps_) text.append(entry.time) += ' ';
     }
     text += entry.text;
     channel.in_line = !entry.text.ends_with('\n');
-    if (prefix_.empty()) return text;
-    channel.held += text;
-    if (!channel.in_line) return std::exchange(channel.held, {});
-    return channel.held.size() > kMostHeld ? finish(errors) : std::string();
+    if (whole) return;
+    if (!channel.in_line) {
+        out += std::exchange(channel.held, {});
+    } else if (channel.held.size() > kMostHeld) {
+        out += finish(errors);
+    }
 }
 
 std::string LogFormat::finish(bool errors) {

@@ -44,8 +44,8 @@ class LogFormat {
     LogFormat(std::string prefix, bool timestamps)
         : prefix_(std::move(prefix)), timestamps_(timestamps) {}
 
-    // "" where nothing is to be written yet.
-    std::string add(bool errors, const LogEntry& entry);
+    // Appends what is to be written now to `out`.
+    void add(bool errors, const LogEntry& entry, std::string& out);
     // What is left of a line that has no end.
     std::string finish(bool errors);
 

@@ -16,14 +16,13 @@ namespace {
 constexpr auto kPatience = 10min;     // of who follows, until a lost log is there again
 constexpr auto kShortPatience = 30s;  // for what may be gone for good
 
-void append(std::vector<LocalOutput::Piece>& pieces, bool errors, std::string text) {
-    if (text.empty()) return;
+// What goes to that descriptor next.
+std::string& text_for(std::vector<LocalOutput::Piece>& pieces, bool errors) {
     const int descriptor = errors ? 2 : 1;
-    if (!pieces.empty() && pieces.back().descriptor == descriptor) {
-        pieces.back().data += text;
-    } else {
-        pieces.push_back({.descriptor = descriptor, .data = std::move(text)});
+    if (pieces.empty() || pieces.back().descriptor != descriptor) {
+        pieces.push_back({.descriptor = descriptor, .data = {}});
     }
+    return pieces.back().data;
 }
 
 }  // namespace
@@ -134,7 +133,7 @@ void LogTail::add_message(const std::string& message, std::vector<LocalOutput::P
         if (entry.time.empty()) entry.time = place_.time();  // it goes on with the one before
         if (is_known(entry)) continue;
         place_.pass(entry);
-        append(pieces, errors, format_.add(errors, entry));
+        format_.add(errors, entry, text_for(pieces, errors));
     }
 }
 
@@ -155,8 +154,9 @@ bool LogTail::is_known(const LogEntry& entry) {
 }
 
 void LogTail::finish(std::vector<LocalOutput::Piece>& pieces) {
-    append(pieces, false, format_.finish(false));
-    append(pieces, true, format_.finish(true));
+    for (const bool errors : {false, true}) {
+        if (const auto rest = format_.finish(errors); !rest.empty()) text_for(pieces, errors) += rest;
+    }
 }
 
 protocol::LogQuery LogTail::query_from_here() const {

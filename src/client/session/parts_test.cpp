@@ -76,14 +76,20 @@ TEST(LogLinesTest, ThePlaceCountsEntriesOfOneTime) {
 }
 
 TEST(LogLinesTest, AlongLineInSeveralEntriesHasOneTimeAndOnePrefix) {
+    const auto shown = [](LogFormat& format, bool errors, const LogEntry& entry) {
+        std::string out;
+        format.add(errors, entry, out);
+        return out;
+    };
     LogFormat plain("", true);
-    EXPECT_EQ(plain.add(false, {"T1", "long"}), "T1 long");
-    EXPECT_EQ(plain.add(true, {"T2", "other\n"}), "T2 other\n");
-    EXPECT_EQ(plain.add(false, {"T3", " line\n"}), " line\n");
+    EXPECT_EQ(shown(plain, false, {"T1", "long"}), "T1 long");
+    EXPECT_EQ(shown(plain, true, {"T2", "other\n"}), "T2 other\n");
+    EXPECT_EQ(shown(plain, false, {"T3", " line\n"}), " line\n");
     LogFormat several("dev | ", false);
-    EXPECT_EQ(several.add(false, {"T1", "long"}), "");
-    EXPECT_EQ(several.add(false, {"T3", " line\n"}), "dev | long line\n");
-    EXPECT_EQ(several.add(false, {"T4", "cut"}), "");
+    EXPECT_EQ(shown(several, false, {"T1", "long"}), "");
+    EXPECT_EQ(shown(several, false, {"T3", " line\n"}), "dev | long line\n");
+    EXPECT_EQ(shown(several, false, {"T4", "whole\n"}), "dev | whole\n");
+    EXPECT_EQ(shown(several, false, {"T5", "cut"}), "");
     EXPECT_EQ(several.finish(false), "dev | cut\n");
     EXPECT_EQ(several.finish(true), "");
 }

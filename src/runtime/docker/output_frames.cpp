@@ -28,10 +28,8 @@ Frame read_header(std::string_view header) {
 // "2026-11-24T01:02:03.123456789Z text": the time and the rest.
 LogEntry entry_of(bool errors, std::string_view text) {
     const auto space = text.find(' ');
-    if (space == text.npos) return {.errors = errors, .time = std::string(text), .text = {}};
-    return {.errors = errors,
-            .time = std::string(text.substr(0, space)),
-            .text = std::string(text.substr(space + 1))};
+    if (space == text.npos) return {.errors = errors, .time = text, .text = {}};
+    return {.errors = errors, .time = text.substr(0, space), .text = text.substr(space + 1)};
 }
 
 }  // namespace
@@ -68,54 +66,59 @@ std::vector<Output> OutputFrames::feed(std::string bytes) {
     return pieces;
 }
 
-std::vector<LogEntry> LogEntries::feed(std::string bytes) {
-    if (rest_.empty()) {
-        rest_ = std::move(bytes);
+std::span<const LogEntry> LogEntries::feed(std::string bytes) {
+    begin();
+    if (held_.empty()) {
+        held_ = std::move(bytes);
     } else {
-        rest_ += bytes;
+        held_ += bytes;
     }
-    std::vector<LogEntry> entries;
     if (tty_) {
-        feed_lines(entries);
+        find_lines();
     } else {
-        feed_frames(entries);
+        find_frames();
     }
-    return entries;
+    return entries_;
 }
 
-void LogEntries::feed_frames(std::vector<LogEntry>& entries) {
-    std::string_view rest = rest_;
+std::span<const LogEntry> LogEntries::finish() {
+    begin();
+    if (tty_ && !held_.empty()) add(false, held_);
+    return entries_;
+}
+
+void LogEntries::begin() {
+    entries_.clear();
+    held_.erase(0, std::exchange(given_, 0));
+}
+
+// The next bytes of what is held.
+void LogEntries::add(bool errors, std::string_view text) {
+    entries_.push_back(entry_of(errors, text));
+    given_ = static_cast<std::size_t>(text.data() + text.size() - held_.data());
+}
+
+void LogEntries::find_frames() {
+    std::string_view rest = held_;
     while (rest.size() >= kHeader) {
         const auto frame = read_header(rest.substr(0, kHeader));
         if (frame.length > kMostEntry) {
             throw Error(ErrorKind::internal, "an entry of the log has {} bytes", frame.length);
         }
         if (rest.size() < kHeader + frame.length) break;
-        entries.push_back(entry_of(frame.errors, rest.substr(kHeader, frame.length)));
+        add(frame.errors, rest.substr(kHeader, frame.length));
         rest.remove_prefix(kHeader + frame.length);
     }
-    rest_.erase(0, rest_.size() - rest.size());
 }
 
-void LogEntries::feed_lines(std::vector<LogEntry>& entries) {
-    std::size_t begin = 0;
-    for (;;) {
-        const auto end = rest_.find('\n', begin);
-        if (end == rest_.npos) break;
-        entries.push_back(entry_of(false, std::string_view(rest_).substr(begin, end + 1 - begin)));
-        begin = end + 1;
+void LogEntries::find_lines() {
+    std::string_view rest = held_;
+    for (auto end = rest.find('\n'); end != rest.npos; end = rest.find('\n')) {
+        add(false, rest.substr(0, end + 1));
+        rest.remove_prefix(end + 1);
     }
     // A terminal that writes no line end: what is there is shown as it is.
-    if (rest_.size() - begin > kMostEntry) {
-        entries.push_back(entry_of(false, std::string_view(rest_).substr(begin)));
-        begin = rest_.size();
-    }
-    rest_.erase(0, begin);
-}
-
-std::optional<LogEntry> LogEntries::finish() {
-    if (!tty_ || rest_.empty()) return std::nullopt;
-    return entry_of(false, std::exchange(rest_, {}));
+    if (rest.size() > kMostEntry) add(false, rest);
 }
 
 }  // namespace trailer::runtime::docker

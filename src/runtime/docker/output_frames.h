@@ -3,7 +3,7 @@
 // output comes without headers.
 #pragma once
 
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,21 +28,25 @@ class OutputFrames {
 };
 
 // Puts a log's entries together: each of the engine's frames is one, and begins with its time. A
-// terminal's log has no frames; there a line is one.
+// terminal's log has no frames; there a line is one. What it gives lasts until the next call.
 class LogEntries {
   public:
     explicit LogEntries(bool tty) : tty_(tty) {}
 
-    std::vector<LogEntry> feed(std::string bytes);
+    std::span<const LogEntry> feed(std::string bytes);
     // What stands without a line end when the stream has ended.
-    std::optional<LogEntry> finish();
+    std::span<const LogEntry> finish();
 
   private:
-    void feed_frames(std::vector<LogEntry>& entries);
-    void feed_lines(std::vector<LogEntry>& entries);
+    void begin();
+    void find_frames();
+    void find_lines();
+    void add(bool errors, std::string_view text);
 
     bool tty_;
-    std::string rest_;
+    std::string held_;          // the bytes of entries_, and what has come of the next one
+    std::size_t given_ = 0;     // of held_: entries_ has them
+    std::vector<LogEntry> entries_;
 };
 
 }  // namespace trailer::runtime::docker

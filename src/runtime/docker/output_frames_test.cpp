@@ -70,9 +70,9 @@ TEST(LogEntriesTest, MakesAnEntryOfEachLineOfATerminal) {
     ASSERT_EQ(list.size(), 1U);
     EXPECT_EQ(list[0].text, "one\r\n");
     const auto last = entries.finish();
-    ASSERT_TRUE(last);
-    EXPECT_EQ(last->text, "$ ");
-    EXPECT_FALSE(entries.finish());
+    ASSERT_EQ(last.size(), 1U);
+    EXPECT_EQ(last[0].text, "$ ");
+    EXPECT_TRUE(entries.finish().empty());
 }
 
 }  // namespace

@@ -128,16 +128,13 @@ class Logs : public LogStream {
     Logs(std::unique_ptr<net::ResponseStream> stream, bool tty)
         : stream_(std::move(stream)), entries_(tty) {}
 
-    Task<std::vector<LogEntry>> read() override {
+    Task<std::span<const LogEntry>> read() override {
         for (;;) {
             auto bytes = co_await stream_->read();
-            if (bytes.empty()) break;
-            auto entries = entries_.feed(std::move(bytes));
+            if (bytes.empty()) co_return entries_.finish();
+            const auto entries = entries_.feed(std::move(bytes));
             if (!entries.empty()) co_return entries;
         }
-        std::vector<LogEntry> last;
-        if (auto entry = entries_.finish()) last.push_back(std::move(*entry));
-        co_return last;
     }
 
   private:
