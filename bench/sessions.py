@@ -214,15 +214,17 @@ def wrk(url, headers, seconds):
 
 
 def proxied(installation, tools, rounds, seconds):
-    """Requests to a workspace's nginx: directly, through another nginx, and through Trailer; wrk, 16 connections."""
+    """Requests to a workspace's nginx: directly, through another nginx, through two of them (Trailer has two: its server and
+    the workspace's agent), and through Trailer; wrk, 16 connections."""
     container = installation.engine.inspect(tools.workspace)
     address = next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"]
-    own, port = free_port(), 7001
+    one, two, port = free_port(), free_port(), 7001
     there = ["nsenter", "-t", str(container["State"]["Pid"]), "-n"]
     running = [start_nginx(installation.directory / "application", APPLICATION.format(port=port, body="x" * 1000), there),
-               start_nginx(installation.directory / "reverse-proxy",
-                           REVERSE_PROXY.format(address=address, port=port, own=own))]
-    sides = {"direct": (f"http://{address}:{port}/", []), "nginx": (f"http://127.0.0.1:{own}/", []),
+               start_nginx(installation.directory / "first-proxy", REVERSE_PROXY.format(address=address, port=port, own=one)),
+               start_nginx(installation.directory / "second-proxy", REVERSE_PROXY.format(address="127.0.0.1", port=one, own=two))]
+    sides = {"direct": (f"http://{address}:{port}/", []), "nginx": (f"http://127.0.0.1:{one}/", []),
+             "two_nginx": (f"http://127.0.0.1:{two}/", []),
              "trailer": (f"{installation.url}/proxy/{tools.workspace}/{port}/",
                          [f"Authorization: Bearer {installation.api.token}"])}
     try:
@@ -230,7 +232,7 @@ def proxied(installation, tools, rounds, seconds):
         taken = {who: [] for who in sides}
         for turn in range(rounds + 1):
             order = list(sides)
-            for who in order[turn % 3:] + order[:turn % 3]:
+            for who in order[turn % 4:] + order[:turn % 4]:
                 measured = wrk(*sides[who], 1 if turn == 0 else seconds)
                 if turn > 0:  # the first is for warming up
                     taken[who].append(measured)
@@ -243,6 +245,7 @@ def proxied(installation, tools, rounds, seconds):
         found[f"{who}_requests_per_s"] = round(statistics.median(rate for rate, _ in values))
         found[f"{who}_p99_ms"] = round(statistics.median(p99 for _, p99 in values), 2)
     return {**found, "of nginx": round(found["trailer_requests_per_s"] / found["nginx_requests_per_s"], 2),
+            "of two nginx": round(found["trailer_requests_per_s"] / found["two_nginx_requests_per_s"], 2),
             "of direct": round(found["trailer_requests_per_s"] / found["direct_requests_per_s"], 2)}
 
 

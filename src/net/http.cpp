@@ -41,6 +41,17 @@ std::optional<std::string_view> Headers::find(std::string_view name) const {
     return std::nullopt;
 }
 
+void Headers::append_to(std::string& text) const {
+    for (const auto& [name, value] : fields_) {
+        for (const std::string_view part : {name, value}) {
+            if (part.find_first_of("\r\n") != part.npos) {
+                throw InvalidInput("", fmt::format("header field {}: expected no line break", name));
+            }
+        }
+        text.append(name).append(": ").append(value).append("\r\n");
+    }
+}
+
 std::string percent_encode(std::string_view text) {
     std::string out;
     for (const char c : text) {

@@ -26,6 +26,9 @@ class Headers {
     std::string_view get(std::string_view name) const { return find(name).value_or(""); }
     auto begin() const { return fields_.begin(); }
     auto end() const { return fields_.end(); }
+    // As lines "Name: value\r\n". Throws InvalidInput for a field with a line break, by which its
+    // author could write a head of his own.
+    void append_to(std::string& text) const;
 
   private:
     std::vector<std::pair<std::string, std::string>> fields_;

@@ -62,12 +62,7 @@ Task<> write_request(Connection& connection, const Endpoint& endpoint, const Req
                     ? fmt::format("Host: {}\r\n", host)
                     : fmt::format("Host: {}:{}\r\n", host, endpoint.port);
     }
-    for (const auto& [name, value] : request.headers) {
-        if ((name + value).find_first_of("\r\n") != std::string::npos) {
-            throw InvalidInput("", "a header field must not contain a line break");
-        }
-        head += fmt::format("{}: {}\r\n", name, value);
-    }
+    request.headers.append_to(head);
     if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
         request.method == "PATCH") {
         head += fmt::format("Content-Length: {}\r\n", request.body.size());

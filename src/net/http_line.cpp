@@ -51,6 +51,11 @@ class HttpLine::Impl {
   public:
     explicit Impl(std::unique_ptr<ByteStream> its_stream) : stream(std::move(its_stream)) {}
 
+    Task<> send_head(std::string text) {
+        co_await stream->write(std::move(text));
+        sent = framing.kind == Framing::Kind::none;
+    }
+
     Task<> fill() {
         const auto piece = co_await stream->read();
         if (piece.empty()) throw Error(ErrorKind::unavailable, "the connection was closed");
@@ -95,7 +100,7 @@ HttpLine::HttpLine(std::unique_ptr<ByteStream> stream)
     : impl_(std::make_unique<Impl>(std::move(stream))) {}
 HttpLine::~HttpLine() = default;
 
-Task<> HttpLine::begin(Request head, Framing framing) {
+Task<> HttpLine::begin(const Request& head, Framing framing) {
     impl_->framing = framing;
     impl_->unsent = framing.length;
     impl_->sent = false;
@@ -103,19 +108,13 @@ Task<> HttpLine::begin(Request head, Framing framing) {
     impl_->head_only = head.method == "HEAD";
     impl_->parser.reset();
     auto text = fmt::format("{} {} HTTP/1.1\r\n", head.method, head.target);
-    for (const auto& [name, value] : head.headers) {
-        if ((name + value).find_first_of("\r\n") != std::string::npos) {
-            throw InvalidInput("", "a header field must not contain a line break");
-        }
-        text += fmt::format("{}: {}\r\n", name, value);
-    }
+    head.headers.append_to(text);
     if (framing.kind == Framing::Kind::sized) {
         text += fmt::format("Content-Length: {}\r\n", framing.length);
     }
     if (framing.kind == Framing::Kind::chunked) text += "Transfer-Encoding: chunked\r\n";
     text += "\r\n";
-    co_await impl_->stream->write(std::move(text));
-    impl_->sent = framing.kind == Framing::Kind::none;
+    return impl_->send_head(std::move(text));
 }
 
 Task<> HttpLine::write(std::string piece) {
@@ -153,7 +152,8 @@ Task<std::string> HttpLine::read() {
     auto& parser = *impl_->parser;
     parser.eager(true);  // else one chunk at a time
     while (!parser.is_done()) {
-        auto out = raw_string(kPiece);
+        const auto left = parser.content_length_remaining();
+        auto out = raw_string(left ? std::min<std::uint64_t>(*left + 1, kPiece) : kPiece);
         parser.get().body().data = out.data();
         parser.get().body().size = out.size();
         const bool starved = !impl_->parse();

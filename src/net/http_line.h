@@ -29,7 +29,7 @@ class HttpLine {
     };
 
     // Writes the head as it is given, and the field that tells the framing.
-    Task<> begin(Request head, Framing framing);
+    Task<> begin(const Request& head, Framing framing);  // head: until it returns
     Task<> write(std::string piece);  // of the body
     Task<> finish();                  // after the last piece
 

@@ -58,12 +58,7 @@ std::string render_head(int status, const Headers& headers, std::string_view fra
                         bool keep_alive) {
     auto head = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
     if (!headers.find("Date")) head += fmt::format("Date: {}\r\n", http_date());
-    for (const auto& [name, value] : headers) {
-        if ((name + value).find_first_of("\r\n") != std::string::npos) {
-            throw Error(ErrorKind::internal, "header field {} has a line break in its value", name);
-        }
-        head += fmt::format("{}: {}\r\n", name, value);
-    }
+    headers.append_to(head);
     head += framing;
     if (!keep_alive) head += "Connection: close\r\n";
     head += "\r\n";

@@ -406,12 +406,7 @@ std::string handshake(const Endpoint& endpoint, const Request& request, std::str
         "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n",
         endpoint.prefix, request.target, v6 ? "[" + endpoint.host + "]" : endpoint.host,
         endpoint.port, key);
-    for (const auto& [name, value] : request.headers) {
-        if ((name + value).find_first_of("\r\n") != std::string::npos) {
-            throw InvalidInput("", "a header field must not contain a line break");
-        }
-        text += fmt::format("{}: {}\r\n", name, value);
-    }
+    request.headers.append_to(text);
     return text + "\r\n";
 }
 

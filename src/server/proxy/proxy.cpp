@@ -16,6 +16,8 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kTicket = "trailer_ticket";
 constexpr std::size_t kMostBusy = 512;  // requests to one port at once
 constexpr std::size_t kMostPath = 4096;
+// Most requests are answered before they are looked at once.
+constexpr auto kLook = 100ms;
 
 std::string bearer_of(const net::Headers& headers) {
     constexpr std::string_view kScheme = "Bearer ";
@@ -126,11 +128,31 @@ struct Proxy::Passage {
     std::string first_piece;  // of a body that had to be asked for
     std::string cookie;       // to set, or empty
     Upstream upstream;
-    aio::TaskGroup side;  // upload and watch
+    aio::TaskGroup side;      // upload, then await_client
     Clock::time_point last_move = Clock::now();
+    bool asked = false;       // the request's head was sent
+    bool uploading = false;
+    bool awaited = false;     // the client's end is
+    bool raw = false;         // no HTTP any more: nobody looks after it
     bool answering = false;
     bool client_gone = false;
     bool late = false;
+};
+
+// What the sweeper looks at.
+class Proxy::Listed {
+  public:
+    Listed(Proxy& proxy, Passage* passage) : all_(proxy.under_way_), passage_(passage) {
+        all_.insert(passage_);
+        proxy.sweeper_.begin();
+    }
+    ~Listed() { all_.erase(passage_); }
+    Listed(const Listed&) = delete;
+    Listed& operator=(const Listed&) = delete;
+
+  private:
+    std::set<Passage*>& all_;
+    Passage* passage_;
 };
 
 Proxy::Proxy(Core& core, AuthService& auth, ResourceService& resources, AuditLog& audit,
@@ -141,7 +163,8 @@ Proxy::Proxy(Core& core, AuthService& auth, ResourceService& resources, AuditLog
       audit_(audit),
       options_(std::move(options)),
       passes_(core),
-      upstreams_(core.executor(), core.sessions()) {}
+      upstreams_(core.executor(), core.sessions()),
+      sweeper_(core.executor(), kLook, [this] { return look(); }) {}
 
 std::optional<Place> Proxy::place_of(const net::Request& request) const {
     return proxy::place_of(request, options_.domain);
@@ -293,6 +316,7 @@ Task<> Proxy::pass(Passage* passage) {
                                   fmt::format("{} requests are under way", kMostBusy));
     }
     const Counted counted(busy);
+    const Listed listed(*this, passage);
     std::exception_ptr failure;
     try {
         // A client that waits to be asked is asked before the workspace is: then nothing but
@@ -343,12 +367,10 @@ Task<bool> Proxy::ask(Passage* passage, bool may_retry) {
     std::string broken;
     try {
         passage->moved();
-        auto request = passage->request;
-        co_await passage->upstream.line->begin(std::move(request), passage->framing);
-        if (passage->side.size() == 0) {
-            passage->side.spawn(upload(passage));
-            passage->side.spawn(watch(passage));
-        }
+        const bool again = std::exchange(passage->asked, true);
+        passage->uploading = !again && passage->framing.kind != Framing::Kind::none;
+        co_await passage->upstream.line->begin(passage->request, passage->framing);
+        if (passage->uploading) passage->side.spawn(upload(passage));
         co_await answer(passage);
     } catch (const Error& e) {
         if (passage->exchange->answered() || passage->client_gone) throw;
@@ -376,7 +398,8 @@ Task<> Proxy::answer(Passage* passage) {
         if (!passage->request.headers.find("Upgrade")) {
             throw Error(ErrorKind::unavailable, "it changes the protocol without being asked to");
         }
-        // No more requests to watch for: what comes now is the workspace's.
+        // What comes now is the workspace's.
+        passage->raw = true;
         passage->side.cancel();
         co_await passage->side.join();
         auto client = co_await passage->exchange->take_over(std::move(told));
@@ -403,48 +426,59 @@ Task<> Proxy::answer(Passage* passage) {
     }
 }
 
-// The request's body; and then, whether there is still somebody who wants the answer.
 Task<> Proxy::upload(Passage* passage) {
     auto& exchange = *passage->exchange;
     bool reading = true;
     try {
-        if (passage->framing.kind != Framing::Kind::none) {
-            auto piece = std::move(passage->first_piece);
-            if (piece.empty()) piece = co_await exchange.read_piece();
-            while (!piece.empty()) {
-                passage->moved();
-                reading = false;
-                co_await passage->upstream.line->write(std::move(piece));
-                reading = true;
-                passage->moved();
-                piece = co_await exchange.read_piece();
-            }
+        auto piece = std::move(passage->first_piece);
+        if (piece.empty()) piece = co_await exchange.read_piece();
+        while (!piece.empty()) {
+            passage->moved();
             reading = false;
-            co_await passage->upstream.line->finish();
+            co_await passage->upstream.line->write(std::move(piece));
             reading = true;
+            passage->moved();
+            piece = co_await exchange.read_piece();
         }
-        co_await exchange.until_gone();
-        passage->client_gone = true;
+        reading = false;
+        co_await passage->upstream.line->finish();
+        passage->uploading = false;
     } catch (const std::exception& e) {
         if (aio::is_cancellation(e)) throw;
         log::debug("{}: {}", passage->where, describe(e));
         // A workspace that reads no more may have answered already.
         if (!reading) co_return;
         passage->client_gone = true;
+        passage->end_upstream();
     }
-    if (passage->client_gone) passage->end_upstream();
 }
 
-Task<> Proxy::watch(Passage* passage) const {
-    for (;;) {
-        const auto limit = passage->answering ? options_.idle_limit : options_.answer_limit;
-        const auto end = passage->last_move + limit;
-        if (Clock::now() >= end) break;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-        co_await aio::sleep(std::min<std::chrono::milliseconds>(left, 10s));
+// Whether there is still somebody who wants the answer.
+Task<> Proxy::await_client(Passage* passage) {
+    try {
+        co_await passage->exchange->until_gone();
+    } catch (const std::exception& e) {
+        if (aio::is_cancellation(e)) throw;
+        log::debug("{}: {}", passage->where, describe(e));
     }
-    passage->late = true;
+    passage->client_gone = true;
     passage->end_upstream();
+}
+
+// A request that takes its time: its client may leave, and its time may run out.
+bool Proxy::look() {
+    const auto time = Clock::now();
+    for (auto* each : under_way_) {
+        if (each->raw || !each->asked || each->late) continue;
+        const auto limit = each->answering ? options_.idle_limit : options_.answer_limit;
+        if (time - each->last_move >= limit) {
+            each->late = true;
+            each->end_upstream();
+        } else if (!each->uploading && !std::exchange(each->awaited, true)) {
+            each->side.spawn(await_client(each));
+        }
+    }
+    return !under_way_.empty();
 }
 
 Task<> Proxy::refuse(Passage* passage, int status, std::string why) {

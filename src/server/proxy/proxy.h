@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "net/http_server.h"
@@ -56,13 +57,15 @@ class Proxy {
 
     // One request under way.
     struct Passage;
+    class Listed;
     Task<> pass(Passage* passage);
     Task<> reach(Passage* passage, bool fresh);
     Task<bool> ask(Passage* passage, bool may_retry);
     Task<> answer(Passage* passage);
     Task<> carry(Passage* passage);
     static Task<> upload(Passage* passage);
-    Task<> watch(Passage* passage) const;
+    static Task<> await_client(Passage* passage);
+    bool look();
     static Task<> refuse(Passage* passage, int status, std::string why);
 
     Core& core_;
@@ -73,6 +76,8 @@ class Proxy {
     Passes passes_;
     Upstreams upstreams_;
     std::map<std::pair<std::string, std::uint16_t>, std::size_t> busy_;  // requests of each port
+    std::set<Passage*> under_way_;
+    aio::Sweeper sweeper_;
 };
 
 }  // namespace trailer::server::proxy

@@ -15,11 +15,7 @@ constexpr auto kSweep = 5s;
 }  // namespace
 
 Upstreams::Upstreams(asio::any_io_executor executor, SessionDesk& desk)
-    : executor_(executor), desk_(desk), sweeping_(executor) {}
-
-Upstreams::~Upstreams() {
-    *alive_ = false;
-}
+    : executor_(executor), desk_(desk), sweeper_(executor, kSweep, [this] { return sweep(); }) {}
 
 Task<Upstream> Upstreams::open(Route route, aio::Deadline deadline) {
     protocol::OpenSession open;
@@ -57,10 +53,10 @@ void Upstreams::keep(const Route& route, Upstream upstream) {
     upstream.stream->rest(true);
     list.push_back({.upstream = std::move(upstream), .since = std::chrono::steady_clock::now()});
     ++count_;
-    sweep_later();
+    sweeper_.begin();
 }
 
-void Upstreams::sweep() {
+bool Upstreams::sweep() {
     const auto limit = std::chrono::steady_clock::now() - kMostRest;
     for (auto& [route, list] : resting_) {
         count_ -= std::erase_if(list, [&](const Resting& each) {
@@ -68,17 +64,7 @@ void Upstreams::sweep() {
         });
     }
     std::erase_if(resting_, [](const auto& each) { return each.second.empty(); });
-}
-
-void Upstreams::sweep_later() {
-    if (std::exchange(will_sweep_, true)) return;
-    sweeping_.expires_after(kSweep);
-    sweeping_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive) return;
-        will_sweep_ = false;
-        sweep();
-        if (count_ > 0) sweep_later();
-    });
+    return count_ > 0;
 }
 
 }  // namespace trailer::server::proxy

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 
+#include "aio/sweeper.h"
 #include "net/http_line.h"
 #include "server/hub/session_desk.h"
 #include "server/proxy/port_stream.h"
@@ -34,7 +35,6 @@ struct Upstream {
 class Upstreams {
   public:
     Upstreams(asio::any_io_executor executor, SessionDesk& desk);
-    ~Upstreams();
     Upstreams(const Upstreams&) = delete;
     Upstreams& operator=(const Upstreams&) = delete;
 
@@ -52,16 +52,13 @@ class Upstreams {
         Upstream upstream;
         std::chrono::steady_clock::time_point since;
     };
-    void sweep();
-    void sweep_later();
+    bool sweep();
 
     asio::any_io_executor executor_;
     SessionDesk& desk_;
-    asio::steady_timer sweeping_;
+    aio::Sweeper sweeper_;
     std::map<Route, std::list<Resting>> resting_;  // the newest last
     std::size_t count_ = 0;
-    bool will_sweep_ = false;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for a timer that fires late
 };
 
 }  // namespace trailer::server::proxy
