@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import socket
 import statistics
 import subprocess
@@ -42,20 +43,21 @@ def seconds_of(command, env):
     return time.monotonic() - begun
 
 
-def in_turns(rounds, measure):
-    """Medians of two sides that take turns, and their ratio."""
-    taken = {"trailer": [], "engine": []}
+def in_turns(rounds, measure, sides=("engine", "trailer")):
+    """Medians of the sides, which take turns that begin with another one each round."""
+    taken = {who: [] for who in sides}
     for i in range(rounds + 1):
-        for who in ("trailer", "engine") if i % 2 else ("engine", "trailer"):
+        first = i % len(sides)
+        for who in sides[first:] + sides[:first]:
             value = measure(who)
             if i > 0:  # the first is for warming up
                 taken[who].append(value)
     return {who: statistics.median(values) for who, values in taken.items()}
 
 
-def rate(sides, megabytes):
+def rate(sides, megabytes, beside="engine"):
     made = {f"{who}_MB_per_s": round(megabytes / value, 1) for who, value in sides.items()}
-    return {**made, "ratio": round(sides["engine"] / sides["trailer"], 2)}
+    return {**made, "ratio": round(sides[beside] / sides["trailer"], 2)}
 
 
 def output(tools, rounds, megabytes):
@@ -95,6 +97,9 @@ class Terminal:
                                         stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(slave)
         self.echo(b"\n")  # it is there
+        time.sleep(0.3)
+        while select.select([self.master], [], [], 0)[0]:  # what the terminal echoed, and what cat wrote
+            os.read(self.master, 1024)
 
     def echo(self, key):
         begun = time.monotonic()
@@ -112,7 +117,6 @@ def keystrokes(tools, count):
     found = {}
     for who in ("engine", "trailer"):
         terminal = Terminal(tools, who)
-        time.sleep(0.3)
         taken = []
         for _ in range(count):
             taken.append(terminal.echo(b"k"))
@@ -146,34 +150,65 @@ def receive_all(address):
     return total
 
 
+STREAMS = """
+user root; daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+events {{}}
+stream {{ server {{ listen 127.0.0.1:{own}; proxy_buffer_size 64k; proxy_pass {address}:{port}; }} }}
+"""
+
+
+class Relays:
+    """Three nginx in a row that pass bytes on: as many as Trailer has on the way (agent, server, port-forward). What is
+    left of a direct connection's speed after them is what this machine's cores can do."""
+
+    def __init__(self, directory, address):
+        self.running = []
+        for i in range(3):
+            own = free_port()
+            self.running.append(start_nginx(directory / f"relay-{i}", STREAMS, address=address[0], port=address[1], own=own))
+            address = ("127.0.0.1", own)
+        self.address = address
+
+    def close(self):
+        for each in self.running:
+            each.terminate()
+            each.wait()
+
+
 def raw_port(installation, tools, rounds, megabytes):
     name = apply(installation, "bench-port", ["sh", "-c", SERVE.format(megabytes)])
     container = installation.engine.inspect(name)
     direct = (next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"], 7000)
     port = free_port()
+    relays = Relays(installation.directory, direct)
+    sides = {"direct": direct, "three_relays": relays.address, "trailer": ("127.0.0.1", port)}
     forward = subprocess.Popen(tools.trailer("port-forward", name, f"{port}:7000"), env=tools.env,
                                stdout=subprocess.DEVNULL)
     try:
-        def ready():
+        def ready(address):
             try:
-                return receive_all(("127.0.0.1", port)) > 0
+                return receive_all(address) > 0
             except OSError:
                 return False
 
-        wait_until(ready, "the forwarded port", 30)
+        for who, address in sides.items():
+            wait_until(lambda address=address: ready(address), f"the port, {who}", 30)
 
         def measure(who):
             begun = time.monotonic()
-            total = receive_all(("127.0.0.1", port) if who == "trailer" else direct)
+            total = receive_all(sides[who])
             assert total == megabytes << 20, total
             taken = time.monotonic() - begun
             time.sleep(0.2)  # the listener begins anew after each
             return taken
 
-        return rate(in_turns(rounds, measure), megabytes)
+        taken = in_turns(rounds, measure, tuple(sides))
+        return {**rate(taken, megabytes, "direct"), "of three relays": round(taken["three_relays"] / taken["trailer"], 2)}
     finally:
         forward.terminate()
         forward.wait()
+        relays.close()
 
 
 # One worker each, as Trailer's server has one thread. What is asked for is small: this is about requests, not bytes.
@@ -195,10 +230,10 @@ REVERSE_PROXY = """
 """
 
 
-def start_nginx(directory, serve, within=()):
+def start_nginx(directory, configuration, within=(), **values):
     directory.mkdir()
     file = directory / "nginx.conf"
-    file.write_text(NGINX.format(directory=directory, serve=serve))
+    file.write_text(configuration.format(directory=directory, **values))
     return subprocess.Popen([*within, "/usr/sbin/nginx", "-e", directory / "nginx.log", "-p", directory, "-c", file],
                             stdin=subprocess.DEVNULL)
 
@@ -220,9 +255,9 @@ def proxied(installation, tools, rounds, seconds):
     address = next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"]
     one, two, port = free_port(), free_port(), 7001
     there = ["nsenter", "-t", str(container["State"]["Pid"]), "-n"]
-    running = [start_nginx(installation.directory / "application", APPLICATION.format(port=port, body="x" * 1000), there),
-               start_nginx(installation.directory / "first-proxy", REVERSE_PROXY.format(address=address, port=port, own=one)),
-               start_nginx(installation.directory / "second-proxy", REVERSE_PROXY.format(address="127.0.0.1", port=one, own=two))]
+    running = [start_nginx(installation.directory / "application", NGINX, there, serve=APPLICATION.format(port=port, body="x" * 1000)),
+               start_nginx(installation.directory / "first-proxy", NGINX, serve=REVERSE_PROXY.format(address=address, port=port, own=one)),
+               start_nginx(installation.directory / "second-proxy", NGINX, serve=REVERSE_PROXY.format(address="127.0.0.1", port=one, own=two))]
     sides = {"direct": (f"http://{address}:{port}/", []), "nginx": (f"http://127.0.0.1:{one}/", []),
              "two_nginx": (f"http://127.0.0.1:{two}/", []),
              "trailer": (f"{installation.url}/proxy/{tools.workspace}/{port}/",

@@ -1,4 +1,5 @@
 #include "agent/life.h"
+#include "agent/oom.h"
 #include "aio/periodic.h"
 #include "base/log.h"
 
@@ -52,6 +53,7 @@ Task<> Life::heartbeat_once() {
         engine_health == protocol::Health::ok) {
         look_at_engine_.notify();
     }
+    give_memory_back();
 }
 
 Task<> Life::poll() {

@@ -53,8 +53,12 @@ void bound_memory([[maybe_unused]] std::uint64_t bytes) {
 
 void keep_malloc_small() {
     ::mallopt(M_ARENA_MAX, 1);
-    ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
     ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
+void give_memory_back() {
+    ::malloc_trim(0);
 }
 
 }  // namespace trailer::agent

@@ -24,8 +24,11 @@ void lower_oom_score(const std::filesystem::path& proc = "/proc");
 // shadow memory counts too.
 void bound_memory(std::uint64_t bytes = kMemoryBound);
 
-// One malloc arena (the loop is one thread; others allocate little), and freed memory given back
-// early: an agent that was busy once shall not stay big.
+// One malloc arena (the loop is one thread; others allocate little), of which little stays when it
+// is free: an agent that was busy once shall not stay big. A session's window stays for a while, as
+// asking the kernel for it again and again costs as much as filling it.
 void keep_malloc_small();
+// All that is free; now and then.
+void give_memory_back();
 
 }  // namespace trailer::agent

@@ -22,7 +22,7 @@ class WebSocketConnection : public sessions::Connection {
         if (!message->binary) throw InvalidInput("", "a session's messages are binary");
         co_return std::move(message->data);
     }
-    Task<> write(std::string message) override { co_await socket_.write(std::move(message), true); }
+    Task<> write(SharedBytes message) override { co_await socket_.write(std::move(message), true); }
     Task<> write_text(std::string text) override { co_await socket_.write(std::move(text)); }
     Task<> close(std::string reason) override { co_await socket_.close(1000, std::move(reason)); }
     void abort() override { socket_.abort(); }

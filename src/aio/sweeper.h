@@ -1,5 +1,5 @@
-// Looks around at regular times while there is something to look at; else it costs nothing. For what
-// would be a timer of its own for each of many short-lived things. One thread.
+// Looks around at regular times while there is something to look at; else it costs nothing. For
+// what would be a timer of its own for each of many short-lived things. One thread.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -1,9 +1,14 @@
 // Room for bytes that are about to be written over.
 #pragma once
 
+#include <memory>
 #include <string>
 
 namespace trailer {
+
+// What several hold, and nobody changes: written to a connection, and kept until it is
+// acknowledged.
+using SharedBytes = std::shared_ptr<const std::string>;
 
 // What is new has no particular value: where as much is read at once, filling it with zeros first
 // costs as much as reading it.

@@ -45,7 +45,8 @@ void Headers::append_to(std::string& text) const {
     for (const auto& [name, value] : fields_) {
         for (const std::string_view part : {name, value}) {
             if (part.find_first_of("\r\n") != part.npos) {
-                throw InvalidInput("", fmt::format("header field {}: expected no line break", name));
+                throw InvalidInput("",
+                                   fmt::format("header field {}: expected no line break", name));
             }
         }
         text.append(name).append(": ").append(value).append("\r\n");

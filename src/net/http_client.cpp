@@ -69,7 +69,8 @@ Task<> write_request(Connection& connection, const Endpoint& endpoint, const Req
     }
     head += "\r\n";
     const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(request.body)};
-    const auto [error, count] = co_await asio::async_write(connection.stream, buffers, kTuple);
+    const auto [error, count] =
+        co_await asio::async_write(connection.stream, buffers, aio::AtOnce{}, kTuple);
     if (error) throw_failure(error, doing);
 }
 

@@ -30,8 +30,8 @@ class HttpLine {
 
     // Writes the head as it is given, and the field that tells the framing.
     Task<> begin(const Request& head, Framing framing);  // head: until it returns
-    Task<> write(std::string piece);  // of the body
-    Task<> finish();                  // after the last piece
+    Task<> write(std::string piece);                     // of the body
+    Task<> finish();                                     // after the last piece
 
     // The answer's head; interim ones (1xx, but not 101) are passed over.
     Task<Response> read_head();

@@ -299,7 +299,8 @@ class Session : public Exchange {
         // Piece by piece, so that the time limit is for progress and not for the whole of a big
         // answer.
         stream_.raw().expires_after(options_.write_timeout);
-        const auto [error, count] = co_await asio::async_write(stream_, buffers, kTuple);
+        const auto [error, count] =
+            co_await asio::async_write(stream_, buffers, aio::AtOnce{}, kTuple);
         if (!error) co_return;
         broken_ = true;
         throw_failure(error == beast::error::timeout ? asio::error::timed_out : error,
@@ -319,6 +320,9 @@ class Session : public Exchange {
         Borrowed& operator=(const Borrowed&) = delete;
         Task<std::optional<WebSocketMessage>> read() override { return socket_->read(); }
         Task<> write(std::string data, bool binary) override {
+            return socket_->write(std::move(data), binary);
+        }
+        Task<> write(SharedBytes data, bool binary) override {
             return socket_->write(std::move(data), binary);
         }
         Task<> close(int code, std::string reason) override {

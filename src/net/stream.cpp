@@ -92,7 +92,8 @@ Task<std::string> RawBytes::read() {
 }
 
 Task<> RawBytes::write(std::string data) {
-    const auto [error, count] = co_await asio::async_write(stream_, asio::buffer(data), kTuple);
+    const auto [error, count] =
+        co_await asio::async_write(stream_, asio::buffer(data), aio::AtOnce{}, kTuple);
     if (error) throw_failure(error, doing_);
 }
 

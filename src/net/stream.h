@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "aio/at_once.h"
 #include "aio/deadline.h"
 #include "net/byte_stream.h"
 #include "net/http.h"

@@ -125,6 +125,20 @@ class Core : public std::enable_shared_from_this<Core> {
         co_await send(opcode, std::move(data));
     }
 
+    Task<> write(SharedBytes data, Opcode opcode) {
+        const auto turn = co_await writing_.lock();
+        if (close_sent_) drop("it was closed");
+        const Flag under_way(write_under_way_);
+        if (side_ == Side::server) {
+            co_await send_frame(opcode, *data, std::nullopt);
+        } else {
+            const auto key = new_mask_key();
+            resize_raw(masked_, data->size());
+            copy_masked(*data, masked_.data(), key);
+            co_await send_frame(opcode, masked_, key);
+        }
+    }
+
     Task<> close(int code, std::string reason) {
         if (!is_open() || close_sent_) co_return;
         asio::steady_timer limit(stream_.get_executor(), kFarewell);
@@ -281,9 +295,15 @@ class Core : public std::enable_shared_from_this<Core> {
             key = new_mask_key();
             apply_mask(payload.data(), payload.size(), *key);
         }
+        co_await send_frame(opcode, payload, key);
+    }
+
+    // `payload` as it goes on the wire, which stays until this returns.
+    Task<> send_frame(Opcode opcode, std::string_view payload, std::optional<MaskKey> key) {
         const auto head = frame_head(opcode, payload.size(), key);
         const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(payload)};
-        const auto [error, count] = co_await asio::async_write(stream_, buffers, kTuple);
+        const auto [error, count] =
+            co_await asio::async_write(stream_, buffers, aio::AtOnce{}, kTuple);
         if (!error) co_return;
         stream_.close();  // half a frame may have gone: nothing can follow it
         fail(error);
@@ -320,6 +340,7 @@ class Core : public std::enable_shared_from_this<Core> {
                              std::chrono::ceil<std::chrono::seconds>(patience()).count()));
             return;
         }
+        if (!write_under_way_) std::string().swap(masked_);
         if (!write_under_way_ && !std::exchange(pinging_, true)) {
             asio::co_spawn(stream_.get_executor(), send_ping(shared_from_this()), asio::detached);
         }
@@ -351,6 +372,7 @@ class Core : public std::enable_shared_from_this<Core> {
     std::size_t begin_ = 0;
     std::string message_;         // as far as it has come
     std::optional<Opcode> kind_;  // of the message that has begun
+    std::string masked_;          // what was written last, of others' bytes
     aio::Mutex writing_;
     aio::Signal closed_;
     asio::steady_timer pulse_;
@@ -373,6 +395,9 @@ class Connection : public WebSocket {
 
     Task<std::optional<WebSocketMessage>> read() override { return core_->read(); }
     Task<> write(std::string data, bool binary) override {
+        return core_->write(std::move(data), binary ? Opcode::binary : Opcode::text);
+    }
+    Task<> write(SharedBytes data, bool binary) override {
         return core_->write(std::move(data), binary ? Opcode::binary : Opcode::text);
     }
     Task<> close(int code, std::string reason) override {

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "aio/task.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "net/http.h"
 
@@ -35,6 +36,8 @@ class WebSocket {
     // Returns when the message is handed to the kernel: a slow peer slows its own writer. Throws
     // Error(unavailable).
     virtual Task<> write(std::string data, bool binary = false) = 0;
+    // The same of what others hold too.
+    virtual Task<> write(SharedBytes data, bool binary) = 0;
     // Says good-bye (code 1000 and the like), waits at most a second for the answer. Never throws.
     virtual Task<> close(int code = 1000, std::string reason = {}) = 0;
     // Drops the connection at once: a read or write under way ends with an exception.

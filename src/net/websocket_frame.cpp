@@ -84,6 +84,16 @@ void apply_mask(char* data, std::size_t size, const MaskKey& key) {
     for (; at < size; ++at) data[at] = static_cast<char>(data[at] ^ key[at % key.size()]);
 }
 
+void copy_masked(std::string_view from, char* to, const MaskKey& key) {
+    constexpr std::size_t kBlock = 8 << 10;  // near enough to be read again; whole keys
+    static_assert(kBlock % std::tuple_size_v<MaskKey> == 0);
+    for (std::size_t at = 0; at < from.size(); at += kBlock) {
+        const auto size = std::min(kBlock, from.size() - at);
+        std::memcpy(to + at, from.data() + at, size);
+        apply_mask(to + at, size, key);
+    }
+}
+
 // RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool is_utf8(std::string_view text) {
     std::size_t at = 0;

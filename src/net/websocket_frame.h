@@ -56,6 +56,8 @@ std::string frame_head(Opcode opcode, std::uint64_t length, const std::optional<
 
 // Masks or unmasks: the same.
 void apply_mask(char* data, std::size_t size, const MaskKey& key);
+// `to` has room for all of `from`.
+void copy_masked(std::string_view from, char* to, const MaskKey& key);
 
 bool is_utf8(std::string_view text);
 

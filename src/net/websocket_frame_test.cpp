@@ -67,6 +67,17 @@ TEST(WebSocketFrame, AMaskOfAnyLengthUndoesItself) {
     }
 }
 
+TEST(WebSocketFrame, ACopyIsMaskedLikeTheWholeWhereverItIsCut) {
+    for (const std::size_t size : {0UL, 1UL, 8191UL, 8192UL, 8193UL, 40'001UL}) {
+        std::string text(size, '\0');
+        for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 31);
+        std::string copy(size, '\0');
+        copy_masked(text, copy.data(), kKey);
+        apply_mask(text.data(), text.size(), kKey);
+        EXPECT_EQ(copy, text) << size;
+    }
+}
+
 TEST(WebSocketFrame, KnowsUtf8) {
     for (const auto& good : {""s, "plain"s, "\xc3\xa9"s, "\xe2\x82\xac"s, "\xf0\x9f\x98\x80"s,
                              "\xed\x9f\xbf"s, "\xee\x80\x80"s, "\xf4\x8f\xbf\xbf"s, "\0"s}) {

@@ -68,7 +68,7 @@ SessionEnd read_end(std::string_view data) {
 
 void Outbox::push(std::string message) {
     bytes_ += message.size();
-    messages_.push_back(std::move(message));
+    messages_.push_back(std::make_shared<const std::string>(std::move(message)));
 }
 
 void Outbox::acknowledge(std::uint64_t count) {
@@ -77,7 +77,7 @@ void Outbox::acknowledge(std::uint64_t count) {
                            fmt::format("{} messages are acknowledged, {} were sent", count, end()));
     }
     for (; begin_ < count; ++begin_) {
-        bytes_ -= messages_.front().size();
+        bytes_ -= messages_.front()->size();
         messages_.pop_front();
     }
 }

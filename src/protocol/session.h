@@ -26,6 +26,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/buffer.h"
 #include "protocol/api.h"
 
 namespace trailer::protocol {
@@ -160,13 +161,13 @@ class Outbox {
 
     std::uint64_t begin() const { return begin_; }                   // the first that is kept
     std::uint64_t end() const { return begin_ + messages_.size(); }  // the next to be pushed
-    const std::string& at(std::uint64_t number) const { return messages_[number - begin_]; }
+    const SharedBytes& at(std::uint64_t number) const { return messages_[number - begin_]; }
     std::size_t bytes() const { return bytes_; }
     bool empty() const { return messages_.empty(); }
     bool full() const { return bytes_ >= kWindow; }
 
   private:
-    std::deque<std::string> messages_;
+    std::deque<SharedBytes> messages_;
     std::uint64_t begin_ = 0;
     std::size_t bytes_ = 0;
 };

@@ -57,7 +57,7 @@ TEST(OutboxTest, KeepsWhatIsNotAcknowledgedUnderItsNumber) {
     outbox.acknowledge(2);
     EXPECT_EQ(outbox.begin(), 2U);
     EXPECT_EQ(outbox.end(), 3U);
-    EXPECT_EQ(outbox.at(2), "def");
+    EXPECT_EQ(*outbox.at(2), "def");
     EXPECT_EQ(outbox.bytes(), 3U);
     outbox.acknowledge(1);  // an old one
     EXPECT_EQ(outbox.begin(), 2U);

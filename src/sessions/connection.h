@@ -5,6 +5,7 @@
 #include <string>
 
 #include "aio/task.h"
+#include "base/buffer.h"
 
 namespace trailer::sessions {
 
@@ -17,7 +18,7 @@ class Connection {
     // when the connection broke.
     virtual Task<std::optional<std::string>> read() = 0;
     // Returns when the message is on its way: a slow reader slows its writer.
-    virtual Task<> write(std::string message) = 0;
+    virtual Task<> write(SharedBytes message) = 0;
     virtual Task<> write_text(std::string text) = 0;
     virtual Task<> close(std::string reason) = 0;  // in good order; never throws
     virtual void abort() = 0;

@@ -26,7 +26,7 @@ class MemoryConnection : public Connection {
         to_host_.pop_front();
         co_return message;
     }
-    Task<> write(std::string message) override { co_await put(std::move(message)); }
+    Task<> write(SharedBytes message) override { co_await put(*message); }
     Task<> write_text(std::string text) override { co_await put(std::move(text)); }
     Task<> close(std::string) override {
         host_closed_ = true;

@@ -3,6 +3,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/write.hpp>
 
+#include "aio/at_once.h"
 #include "base/buffer.h"
 #include "base/error.h"
 
@@ -13,7 +14,7 @@ using protocol::Channel;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kPiece = 64 << 10;
+constexpr std::size_t kPiece = 96 << 10;  // below what malloc asks the kernel for each time
 
 [[noreturn]] void fail(const boost::system::error_code& error, const char* doing) {
     if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
@@ -56,7 +57,7 @@ Task<> PortEndpoint::take(std::string message) {
     }
     if (channel != Channel::input) throw InvalidInput("", "a port takes input or a close");
     const auto [error, count] = co_await asio::async_write(
-        socket_, asio::buffer(message.data() + 1, message.size() - 1), kTuple);
+        socket_, asio::buffer(message.data() + 1, message.size() - 1), aio::AtOnce{}, kTuple);
     if (!error) co_return;
     input_ended_ = true;
     input_end_.notify();

@@ -15,10 +15,11 @@ ProcessEndpoint::ProcessEndpoint(runtime::ContainerRuntime& runtime,
     : runtime_(runtime), stream_(std::move(stream)), mark_(std::move(mark)) {}
 
 Task<std::string> ProcessEndpoint::read() {
-    const auto piece = co_await stream_->read();
+    auto piece = co_await stream_->read();
     if (!piece.data.empty()) {
-        co_return protocol::session_message(piece.errors ? Channel::errors : Channel::output,
-                                            piece.data);
+        const auto channel = piece.errors ? Channel::errors : Channel::output;
+        piece.data.insert(0, 1, static_cast<char>(channel));
+        co_return std::move(piece.data);
     }
     protocol::SessionEnd end;
     end.exit_code = co_await wait_for_exit_code();

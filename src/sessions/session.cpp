@@ -148,7 +148,7 @@ Task<> Session::send(Line* line, std::uint64_t next) {
     for (;;) {
         if (form_ == Form::numbered && line->told < used_) {
             line->told = used_;
-            auto ack = protocol::ack_message(used_);
+            auto ack = std::make_shared<const std::string>(protocol::ack_message(used_));
             co_await line->connection->write(std::move(ack));
         }
         next = std::max(next, outbox_.begin());  // acknowledged before it was sent: not our loss
@@ -156,9 +156,11 @@ Task<> Session::send(Line* line, std::uint64_t next) {
             co_await line->to_send.wait();
             continue;
         }
-        std::string message = outbox_.at(next++);
-        const bool is_end = protocol::channel_of(message) == Channel::end;
-        if (form_ == Form::raw) message.erase(0, 1);
+        auto message = outbox_.at(next++);
+        const bool is_end = protocol::channel_of(*message) == Channel::end;
+        if (form_ == Form::raw) {
+            message = std::make_shared<const std::string>(protocol::data_of(*message));
+        }
         if (form_ != Form::raw || !is_end) co_await line->connection->write(std::move(message));
         if (form_ == Form::numbered) continue;
         outbox_.acknowledge(next);

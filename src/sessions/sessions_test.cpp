@@ -285,8 +285,8 @@ TEST_F(SessionsTest, LosesAndRepeatsNothingHoweverOftenTheLineIsCut) {
         std::string heard;
         int cuts = 0;
         for (bool ended = false; !ended;) {
-            for (int i = 0; i < 3 && next < outbox.end() && outbox.at(next).size() > 0; ++i) {
-                wire->send(outbox.at(next++));
+            for (int i = 0; i < 3 && next < outbox.end() && outbox.at(next)->size() > 0; ++i) {
+                wire->send(*outbox.at(next++));
             }
             const auto message = random() % 7 == 0 ? std::nullopt : co_await wire->receive();
             if (!message) {

@@ -4,6 +4,7 @@
 #include <boost/asio/write.hpp>
 #include <charconv>
 
+#include "aio/at_once.h"
 #include "base/buffer.h"
 #include "client/failure.h"
 
@@ -16,7 +17,7 @@ using protocol::Channel;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kPiece = 64 << 10;
+constexpr std::size_t kPiece = 96 << 10;
 constexpr std::size_t kMostConnections = 1000;  // more wait to be accepted
 constexpr auto kPause = 100ms;                  // where no file is free for another connection
 
@@ -112,7 +113,7 @@ class Forwarding::Connection {
                 const auto channel = protocol::channel_of(message);
                 if (channel == Channel::output) {
                     const auto [error, count] = co_await asio::async_write(
-                        socket_, asio::buffer(protocol::data_of(message)), kTuple);
+                        socket_, asio::buffer(protocol::data_of(message)), aio::AtOnce{}, kTuple);
                     if (error == asio::error::operation_aborted) fail(error);
                     if (error) co_return leave();
                 } else if (channel == Channel::close) {

@@ -155,7 +155,8 @@ bool LogTail::is_known(const LogEntry& entry) {
 
 void LogTail::finish(std::vector<LocalOutput::Piece>& pieces) {
     for (const bool errors : {false, true}) {
-        if (const auto rest = format_.finish(errors); !rest.empty()) text_for(pieces, errors) += rest;
+        if (const auto rest = format_.finish(errors); !rest.empty())
+            text_for(pieces, errors) += rest;
     }
 }
 

@@ -18,7 +18,7 @@ constexpr auto kQuiet = 1s;           // a shorter break is not told
 constexpr auto kLeaveTimeout = 2s;    // for the host to hear it
 constexpr auto kFirstPause = 100ms;   // before each attempt, and a random part on top
 constexpr auto kAckPause = 5ms;       // when nothing else is used meanwhile
-constexpr std::size_t kAckBytes = protocol::kWindow / 8;
+constexpr std::size_t kAckBytes = protocol::kWindow / 4;
 constexpr std::size_t kBatch = 256 << 10;
 // A host that keeps to the window never has more than that under way, and as much again after a
 // new connection.

@@ -58,7 +58,9 @@ std::vector<Output> OutputFrames::feed(std::string bytes) {
         if (!pieces.empty() && pieces.back().errors == errors_) {
             pieces.back().data += rest.substr(0, take);
         } else {
-            pieces.push_back({.errors = errors_, .data = std::string(rest.substr(0, take))});
+            pieces.push_back({.errors = errors_, .data = {}});
+            pieces.back().data.reserve(take + 1);  // who passes it on puts a channel before it
+            pieces.back().data += rest.substr(0, take);
         }
         rest.remove_prefix(take);
         left_ -= take;

@@ -44,8 +44,8 @@ class LogEntries {
     void add(bool errors, std::string_view text);
 
     bool tty_;
-    std::string held_;          // the bytes of entries_, and what has come of the next one
-    std::size_t given_ = 0;     // of held_: entries_ has them
+    std::string held_;       // the bytes of entries_, and what has come of the next one
+    std::size_t given_ = 0;  // of held_: entries_ has them
     std::vector<LogEntry> entries_;
 };
 

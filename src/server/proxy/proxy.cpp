@@ -128,12 +128,12 @@ struct Proxy::Passage {
     std::string first_piece;  // of a body that had to be asked for
     std::string cookie;       // to set, or empty
     Upstream upstream;
-    aio::TaskGroup side;      // upload, then await_client
+    aio::TaskGroup side;  // upload, then await_client
     Clock::time_point last_move = Clock::now();
-    bool asked = false;       // the request's head was sent
+    bool asked = false;  // the request's head was sent
     bool uploading = false;
-    bool awaited = false;     // the client's end is
-    bool raw = false;         // no HTTP any more: nobody looks after it
+    bool awaited = false;  // the client's end is
+    bool raw = false;      // no HTTP any more: nobody looks after it
     bool answering = false;
     bool client_gone = false;
     bool late = false;
