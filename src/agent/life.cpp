@@ -20,6 +20,7 @@ constexpr auto kLookAtEngine = 10min;
 constexpr auto kProvenSession = 10s;
 // So soon has the first volume of a host its size; how often they are measured is VolumeMeter's.
 constexpr auto kLookForVolumes = 5s;
+constexpr auto kBeforeSaving = 300ms;
 
 reconcile::Options reconcile_options(const config::Config& config, std::string own_container,
                                      std::filesystem::path root) {
@@ -164,13 +165,11 @@ Task<> Life::keep_state() {
     std::string last_failure;
     for (;;) {
         co_await save_.wait();
+        co_await let_others_write_first();
         // Shared, because the thread may outlive this coroutine when the process is made to end.
         const auto unsaved = std::make_shared<Unsaved>(std::exchange(unsaved_, {}));
         try {
-            auto work = [this, unsaved] {
-                if (unsaved->host) state_.save_host(wire::to_json_text(*unsaved->host));
-                if (unsaved->desired) state_.save_desired(wire::to_json_text(*unsaved->desired));
-            };
+            auto work = [this, unsaved] { save(*unsaved); };
             co_await disk_.run(std::move(work));
             backoff.reset();
             last_failure.clear();
@@ -187,6 +186,29 @@ Task<> Life::keep_state() {
         co_await aio::sleep(backoff.next());
         save_.notify();
     }
+}
+
+void Life::save(const Unsaved& unsaved) {
+    if (unsaved.host) state_.save_host(wire::to_json_text(*unsaved.host));
+    if (unsaved.desired) state_.save_desired(wire::to_json_text(*unsaved.desired));
+}
+
+// What has just been told is about to be done: the engine and the server want the disk for it, and
+// what is kept is for another start.
+Task<> Life::let_others_write_first() {
+    std::exception_ptr cancelled;
+    try {
+        co_await aio::sleep(kBeforeSaving);
+    } catch (const std::exception&) {
+        cancelled = std::current_exception();
+    }
+    if (!cancelled) co_return;
+    try {
+        save(std::exchange(unsaved_, {}));
+    } catch (const std::exception& e) {
+        log::warning("keeping what the server told: {}", describe(e));
+    }
+    std::rethrow_exception(cancelled);
 }
 
 Task<> Life::measure_volumes() {

@@ -55,6 +55,7 @@ class Life {
     sessions::Options session_options();
     Task<> watch_engine();
     Task<> keep_state();
+    Task<> let_others_write_first();
     Task<> measure_volumes();
     Task<> connect();
     Task<> session();
@@ -85,6 +86,7 @@ class Life {
         std::optional<HostRecord> host;
         std::optional<protocol::DesiredState> desired;
     };
+    void save(const Unsaved& unsaved);
 
     asio::any_io_executor executor_;
     AgentOptions options_;

@@ -13,6 +13,16 @@ constexpr std::size_t kMostReports = 200;
 // batch and not a request each, and the first of them is not held up.
 constexpr std::chrono::milliseconds kWindow{20};
 
+// That something is under way waits for how it ends, for so long: a change that takes no longer is
+// told once.
+constexpr std::chrono::milliseconds kUnderWay{50};
+
+bool is_under_way(protocol::State state) {
+    using protocol::State;
+    return state == State::deploying || state == State::starting || state == State::stopping ||
+           state == State::deleting;
+}
+
 }  // namespace
 
 StatusSender::StatusSender(const asio::any_io_executor& executor, ServerLink& server,
@@ -20,9 +30,11 @@ StatusSender::StatusSender(const asio::any_io_executor& executor, ServerLink& se
     : server_(server),
       unauthenticated_(std::move(unauthenticated)),
       news_(executor),
+      settled_(executor),
       most_(kMostReports) {}
 
 void StatusSender::push(protocol::StatusReport report) {
+    if (!is_under_way(report.status)) settled_.notify();
     queue_.push(std::move(report));
     news_.notify();
 }
@@ -34,6 +46,7 @@ Task<> StatusSender::run() {
     if (!queue_.empty()) news_.notify();
     for (;;) {
         co_await news_.wait();
+        co_await settled_.wait_for(kUnderWay);
         while (!queue_.empty()) {
             auto wait = kWindow;
             try {

@@ -32,6 +32,7 @@ class StatusSender {
     std::function<void()> unauthenticated_;
     StatusQueue queue_;
     aio::Signal news_;
+    aio::Signal settled_;  // among the news
     std::size_t most_;
 };
 
