@@ -127,6 +127,7 @@ def among_many(installation, count, turns):
     found = {"workspaces": count,
              "in place": one_change(installation, names, turns, in_place, engine_in_place),
              "replacement": one_change(installation, names, turns, replacement, engine_replacement),
+             "drift": drift(installation, names[turns:], turns),
              "unchanged": idle_cycles(installation)}
     api.call("DELETE", f"/api/groups/{GROUP}")
     events.wait([("workspace", name) for name in names] + [("network", "many")], "gone", 900)
@@ -185,10 +186,43 @@ def one_change(installation, names, turns, ours, engines):
             taken[side].append(took * 1000)
             if tidy_up:
                 tidy_up()
-            time.sleep(0.2)  # what a change leaves to do is not the next one's
+            time.sleep(0.6)  # what a change leaves to do is not the next one's
     installation.engine.remove(plain)
     return {**{side: milliseconds(values[1:]) for side, values in taken.items()},  # the first warms both
             "ratio_of_medians": round(statistics.median(taken["trailer"][1:]) / statistics.median(taken["engine"][1:]), 2)}
+
+
+def drift(installation, names, turns):
+    """From what someone did to a container behind the agent's back until that is undone: an event, a plan, and the
+    engine's own time for what undoes it."""
+    engine = installation.engine
+
+    def seen(name):
+        try:
+            return engine.inspect(name)
+        except AssertionError:  # not there, at this moment
+            return None
+
+    def runs(name):
+        return seen(name) and seen(name)["State"]["Running"]
+
+    ways = {"removed": (lambda name: engine.call("DELETE", f"/containers/{name}?force=1"), runs),
+            "stopped": (lambda name: engine.call("POST", f"/containers/{name}/stop?t=0"), runs),
+            "renamed": (lambda name: engine.call("POST", f"/containers/{name}/rename?name={name}-other"), runs),
+            "detached": (lambda name: engine.call("POST", "/networks/many/disconnect", {"Container": name}),
+                         lambda name: "many" in seen(name)["NetworkSettings"]["Networks"]),
+            "limit changed": (lambda name: engine.call("POST", f"/containers/{name}/update", {"PidsLimit": 99}),
+                              lambda name: seen(name)["HostConfig"]["PidsLimit"] == 64)}
+    taken = {way: [] for way in ways}
+    for turn in range(turns):
+        for at, (way, (meddle, is_repaired)) in enumerate(ways.items()):
+            name = names[(turn * len(ways) + at) % len(names)]
+            meddle(name)
+            began = time.monotonic()
+            until(lambda name=name, is_repaired=is_repaired: is_repaired(name))
+            taken[way].append((time.monotonic() - began) * 1000)
+            time.sleep(0.3)
+    return {way: milliseconds(values) for way, values in taken.items()}
 
 
 def until(condition):
@@ -277,6 +311,8 @@ def reconcile(installation, arguments):
 # What is aimed at: (path into the result, at most).
 AIMS = [*[((f"{count} workspaces", f"{verb}: trailer / {other}"), most) for count in (25, 50)
           for verb, other, most in (("up", "engine", 1.10), ("up", "compose", 0.65), ("down", "engine", 1.10))],
+        *[(("among many", "drift", way, "median_ms"), 1000.0)
+          for way in ("removed", "stopped", "renamed", "detached", "limit changed")],
         (("among many", "unchanged", "cpu_ms_per_cycle"), 1.0),
         (("among many", "in place", "ratio_of_medians"), 1.25),
         (("among many", "replacement", "ratio_of_medians"), 1.25)]

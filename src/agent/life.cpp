@@ -167,9 +167,9 @@ Task<> Life::keep_state() {
         co_await save_.wait();
         co_await let_others_write_first();
         // Shared, because the thread may outlive this coroutine when the process is made to end.
-        const auto unsaved = std::make_shared<Unsaved>(std::exchange(unsaved_, {}));
+        const auto snapshot = std::make_shared<const Snapshot>(take_unsaved());
         try {
-            auto work = [this, unsaved] { save(*unsaved); };
+            auto work = [this, snapshot] { save(*snapshot); };
             co_await disk_.run(std::move(work));
             backoff.reset();
             last_failure.clear();
@@ -181,16 +181,25 @@ Task<> Life::keep_state() {
                 last_failure = std::move(text);
             }
         }
-        if (!unsaved_.host) unsaved_.host = std::move(unsaved->host);
-        if (!unsaved_.desired) unsaved_.desired = std::move(unsaved->desired);
+        unsaved_.host = unsaved_.host || snapshot->host;
+        unsaved_.desired = unsaved_.desired || snapshot->desired;
         co_await aio::sleep(backoff.next());
         save_.notify();
     }
 }
 
-void Life::save(const Unsaved& unsaved) {
-    if (unsaved.host) state_.save_host(wire::to_json_text(*unsaved.host));
-    if (unsaved.desired) state_.save_desired(wire::to_json_text(*unsaved.desired));
+// As it is now, which may be newer than what it was to be written for.
+Life::Snapshot Life::take_unsaved() {
+    const auto unsaved = std::exchange(unsaved_, {});
+    Snapshot snapshot;
+    if (unsaved.host) snapshot.host = record_;
+    if (unsaved.desired) snapshot.desired = desired_.state();
+    return snapshot;
+}
+
+void Life::save(const Snapshot& snapshot) {
+    if (snapshot.host) state_.save_host(wire::to_json_text(*snapshot.host));
+    if (snapshot.desired) state_.save_desired(wire::to_json_text(*snapshot.desired));
 }
 
 // What has just been told is about to be done: the engine and the server want the disk for it, and
@@ -204,7 +213,7 @@ Task<> Life::let_others_write_first() {
     }
     if (!cancelled) co_return;
     try {
-        save(std::exchange(unsaved_, {}));
+        save(take_unsaved());
     } catch (const std::exception& e) {
         log::warning("keeping what the server told: {}", describe(e));
     }

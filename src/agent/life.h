@@ -81,12 +81,17 @@ class Life {
     void apply(bool enabled, const protocol::HostSettings& settings, std::int64_t wanted);
     void register_again_after(const std::exception& failure);
 
-    // What is to be written to the state directory.
+    // What is to be written to the state directory, and what is being written.
     struct Unsaved {
+        bool host = false;
+        bool desired = false;
+    };
+    struct Snapshot {
         std::optional<HostRecord> host;
         std::optional<protocol::DesiredState> desired;
     };
-    void save(const Unsaved& unsaved);
+    Snapshot take_unsaved();
+    void save(const Snapshot& snapshot);
 
     asio::any_io_executor executor_;
     AgentOptions options_;

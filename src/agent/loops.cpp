@@ -71,7 +71,7 @@ Task<> Life::poll_once() {
     log::debug("desired state: revision {}", answer->revision);
     desired_.take(std::move(*answer));
     reconciler_->set_desired(desired_.state());
-    unsaved_.desired = desired_.state();
+    unsaved_.desired = true;
     save_.notify();
 }
 
@@ -142,7 +142,7 @@ void Life::apply(bool enabled, const protocol::HostSettings& settings, std::int6
         enabled_changed_.notify();
     }
     if (new_settings || new_enabled) {
-        unsaved_.host = record_;
+        unsaved_.host = true;
         save_.notify();
     }
     if (wanted != desired_.revision()) poll_now_.notify();

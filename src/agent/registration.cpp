@@ -106,7 +106,7 @@ void Life::accept(protocol::RegisterAnswer answer, HostFacts told) {
         // Another host to the server than before: its revisions are counted anew.
         record_.host_id = answer.host_id;
         desired_ = {};
-        unsaved_.host = record_;
+        unsaved_.host = true;
         save_.notify();
     }
     apply(answer.enabled, answer.settings, answer.revision);

@@ -5,27 +5,15 @@
 namespace trailer::client {
 namespace {
 
-constexpr std::string_view kBetween = ", ";
-constexpr std::string_view kBecomes = " -> ";
-
 // "image: a -> b, env/A: none -> another value": what was in red, what is to be in green.
-std::string reason_text(std::string_view reason, const Palette& palette) {
+std::string reason_text(const protocol::PlanStep& step, const Palette& palette) {
+    if (step.changes.empty()) return palette.paint(Style::dim, one_line(step.reason));
     std::string text;
-    while (!reason.empty()) {
-        const auto end = std::min(reason.find(kBetween), reason.size());
-        const auto change = reason.substr(0, end);
-        reason.remove_prefix(std::min(end + kBetween.size(), reason.size()));
-        const auto field = change.find(": ");
-        const auto becomes = change.find(kBecomes);
-        if (!text.empty()) text += kBetween;
-        if (field == change.npos || becomes == change.npos || becomes < field + 2) {
-            text += palette.paint(Style::dim, change);
-            continue;
-        }
-        text += fmt::format(
-            "{} {}{}{}", change.substr(0, field + 1),
-            palette.paint(Style::bad, change.substr(field + 2, becomes - field - 2)), kBecomes,
-            palette.paint(Style::good, change.substr(becomes + kBecomes.size())));
+    for (const auto& change : step.changes) {
+        if (!text.empty()) text += ", ";
+        text += fmt::format("{}: {} -> {}", one_line(change.field),
+                            palette.paint(Style::bad, one_line(change.from)),
+                            palette.paint(Style::good, one_line(change.to)));
     }
     return text;
 }
@@ -44,7 +32,7 @@ std::string line_of(const protocol::PlanStep& step, bool with_reason, const Pale
     auto line = fmt::format("  {} {} {}", palette.paint(style, sign), one_line(step.action),
                             one_line(step.name));
     if (step.replaces) line += palette.paint(Style::strong, " [replaces]");
-    if (with_reason) line += " (" + reason_text(one_line(step.reason), palette) + ")";
+    if (with_reason) line += " (" + reason_text(step, palette) + ")";
     return line + "\n";
 }
 

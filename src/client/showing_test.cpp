@@ -441,13 +441,19 @@ TEST_F(CompletionScriptTest, FishOffersTheSame) {
 TEST(PlanText, IsLikeADiff) {
     protocol::PlanOfHost host{.host = "gpu-1"};
     const std::string why = "image: a:1 -> a:2, env/A: none -> another value";
+    const std::vector<protocol::FieldChange> changes{{"image", "a:1", "a:2"},
+                                                     {"env/A", "none", "another value"}};
     host.plan.steps = {
         {.name = "lab", .action = "create_network", .reason = "is not there"},
         {.name = "old", .action = "remove_container", .reason = "is deleted"},
-        {.name = "dev", .action = "update_container", .reason = "resources/pids: 50 -> 60"},
-        {.name = "web.next", .action = "create_container", .reason = why, .replaces = true},
-        {.name = "web", .action = "start_replacement", .reason = why, .replaces = true},
-        {.name = "db.next", .action = "create_container", .reason = why, .replaces = true}};
+        {.name = "dev",
+         .action = "update_container",
+         .reason = "resources/pids: 50 -> 60",
+         .changes = {{"resources/pids", "50", "60"}}},
+        {.name = "web.next", .action = "create_container", .reason = why, .changes = changes},
+        {.name = "web", .action = "start_replacement", .reason = why, .changes = changes},
+        {.name = "db.next", .action = "create_container", .reason = why, .changes = changes}};
+    for (std::size_t i = 3; i < host.plan.steps.size(); ++i) host.plan.steps[i].replaces = true;
     EXPECT_EQ(plan_text(host, Palette(false)),
               "on gpu-1\n"
               "  + create_network lab (is not there)\n"

@@ -338,18 +338,30 @@ struct StatusRequest {
 };
 BOOST_DESCRIBE_STRUCT(StatusRequest, (), (reports))
 
+// A member of a spec that differs, as people read it; "none" where it is not there. Secrets are not
+// shown.
+struct FieldChange {
+    std::string field;  // "image", "env/EDITOR", "resources/memory"
+    std::string from;
+    std::string to;
+
+    bool operator==(const FieldChange&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(FieldChange, (), (field, from, to))
+
 // What would be done to reach a desired state, on the host as it is now.
 struct PlanStep {
     Kind kind = Kind::workspace;
-    std::string name;                 // of the resource, or of the object that is left over
-    std::string action;               // "create_container"
-    std::string reason;               // "image: a -> b"
+    std::string name;    // of the resource, or of the object that is left over
+    std::string action;  // "create_container"
+    std::string reason;  // "is not there", or the changes in words: "image: a -> b"
+    std::vector<FieldChange> changes;
     bool replaces = false;            // a step of a replacement: in place is not possible
     std::vector<std::int64_t> after;  // places in the list of the steps that come first
 
     bool operator==(const PlanStep&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(PlanStep, (), (kind, name, action, reason, replaces, after))
+BOOST_DESCRIBE_STRUCT(PlanStep, (), (kind, name, action, reason, changes, replaces, after))
 
 // What stands in the way of a resource, step or not.
 struct PlanObstacle {

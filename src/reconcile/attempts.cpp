@@ -45,7 +45,7 @@ Attempts::Failure& Attempts::fail(const Step& step, std::string text) {
 bool Attempts::goes_round(const Step& step) {
     auto& last = last_steps_[step.key];
     const auto name = fmt::format("{} {} {} {}", wire::to_text(step.action), step.object,
-                                  step.attachment.network, step.reason);
+                                  step.attachment.network, step.reason.text);
     const auto time = Clock::now();
     if (last.name != name || time - last.at > kSoon) last = {.name = name};
     last.at = time;
@@ -53,7 +53,7 @@ bool Attempts::goes_round(const Step& step) {
     last = {};
     fail(step, fmt::format("{} ({}) was done {} times and did not last: does someone else change "
                            "it too?",
-                           wire::to_text(step.action), step.reason, kMostRepeats));
+                           wire::to_text(step.action), step.reason.text, kMostRepeats));
     return true;
 }
 

@@ -9,7 +9,8 @@ protocol::HostPlan describe_plan(const Plan& plan, const WantedState& wanted) {
         protocol::PlanStep made{.kind = step.key.kind,
                                 .name = step.name,
                                 .action = wire::to_text(step.action),
-                                .reason = step.reason};
+                                .reason = step.reason.text,
+                                .changes = step.reason.changes};
         made.replaces = !step.replaces.empty() || step.name.ends_with(kNextSuffix);
         made.after.assign(step.after.begin(), step.after.end());
         described.steps.push_back(std::move(made));

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "reconcile/changes.h"
 #include "reconcile/subnets.h"
 #include "reconcile/wanted.h"
 
@@ -94,10 +95,10 @@ inline constexpr std::chrono::milliseconds kGrace{10'000};
 
 struct Step {
     Action action{};
-    Key key;                         // the resource that it is for
-    std::string name;                // of the object, once the step is done
-    std::string object;              // its id in the engine; empty where a step before makes it
-    std::string reason;              // for people: "is not there", "image: a -> b"
+    Key key;             // the resource that it is for
+    std::string name;    // of the object, once the step is done
+    std::string object;  // its id in the engine; empty where a step before makes it
+    Reason reason{""};
     std::vector<std::size_t> after;  // steps of this plan that come first
 
     runtime::ContainerSpec spec;         // create_container, update_container

@@ -32,7 +32,7 @@ Plan Planner::make() {
 }
 
 Planner::Index Planner::add(Action action, const Key& key, std::string name, std::string object,
-                            std::string reason) {
+                            Reason reason) {
     Step made;
     made.action = action;
     made.key = key;
@@ -48,7 +48,7 @@ void Planner::comes_after(Index index, Chain before) {
 }
 
 Planner::Index Planner::follow(Chain& chain, Action action, const Key& key, std::string name,
-                               std::string object, std::string reason) {
+                               std::string object, Reason reason) {
     const auto index = add(action, key, std::move(name), std::move(object), std::move(reason));
     comes_after(index, chain);
     chain = index;

@@ -27,12 +27,11 @@ class Planner {
     };
 
     Step& step(Index index) { return plan_.steps[index]; }
-    Index add(Action action, const Key& key, std::string name, std::string object,
-              std::string reason);
+    Index add(Action action, const Key& key, std::string name, std::string object, Reason reason);
     void comes_after(Index index, Chain before);
     // Adds a step to the end of a chain.
     Index follow(Chain& chain, Action action, const Key& key, std::string name, std::string object,
-                 std::string reason);
+                 Reason reason);
     bool ours(const runtime::Labels& labels) const;
     void look_again(Timestamp time);
 
@@ -70,7 +69,7 @@ class Planner {
     void workspace(const WantedWorkspace& wanted);
     void create(const WantedWorkspace& wanted, Chain chain);
     Index make_container(const WantedWorkspace& wanted, const std::string& name,
-                         const std::string& reason, const std::vector<Index>& before, Chain& chain);
+                         const Reason& reason, const std::vector<Index>& before, Chain& chain);
     void give_name(const WantedWorkspace& wanted, const Container& container,
                    const std::string& reason, Chain& chain);
     void waits_for_name(const std::string& name, Index index);
@@ -87,7 +86,7 @@ class Planner {
     std::vector<Change> how_made_otherwise(const WantedWorkspace& wanted,
                                            const Container& seen) const;
     void replace(const WantedWorkspace& wanted, const Container& current, const Container* next,
-                 const std::string& why, Chain chain);
+                 const Reason& why, Chain chain);
     enum class Proof { passed, pending, failed };
     Proof prove(const WantedWorkspace& wanted, const Container& next);
     bool was_interrupted(const WantedWorkspace& wanted, const Container& next) const;
@@ -101,15 +100,15 @@ class Planner {
     void keep(const WantedWorkspace& wanted, const Container& seen, Chain chain);
     void run_or_stop(const WantedWorkspace& wanted, const Container& seen, Chain chain);
     void networks_in_place(const WantedWorkspace& wanted, const Container& seen, Chain& chain);
-    // Why an attachment is to be made anew; empty when it is as wanted.
-    static std::string how_attached(const runtime::Attachment& target,
-                                    const runtime::Attachment& seen);
+    // Why an attachment is to be made anew; none when it is as wanted.
+    static std::vector<Change> how_attached(const runtime::Attachment& target,
+                                            const runtime::Attachment& seen);
     // Off networks that are to go, or have gone: else they could not be made anew under their
     // names.
     void detach_stale(const WantedWorkspace& wanted, const Container& seen, Chain& chain);
     bool is_stale(const runtime::Attachment& seen) const;
     Index detach(const WantedWorkspace& wanted, const Container& seen,
-                 const runtime::Attachment& attachment, const std::string& reason, Chain& chain);
+                 const runtime::Attachment& attachment, Reason reason, Chain& chain);
     void limits_in_place(const WantedWorkspace& wanted, const Container& seen, Chain& chain);
 
     // --- what is to go

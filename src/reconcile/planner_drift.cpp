@@ -18,9 +18,9 @@ std::string what_happened(const Step& step) {
         case Action::stop_container:
             return "it was started";
         case Action::remove_container:
-            return fmt::format("container {} {}", step.name, step.reason);
+            return fmt::format("container {} {}", step.name, step.reason.text);
         default:
-            return step.reason;
+            return step.reason.text;
     }
 }
 

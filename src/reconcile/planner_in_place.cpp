@@ -59,8 +59,8 @@ void Planner::networks_in_place(const WantedWorkspace& wanted, const Container& 
         }
         if (is_stale(each)) {
             detach(wanted, seen, each, "the network has gone", chain);
-        } else if (const auto why = how_attached(*target, each); !why.empty()) {
-            detach(wanted, seen, each, why, chain);
+        } else if (auto changes = how_attached(*target, each); !changes.empty()) {
+            detach(wanted, seen, each, std::move(changes), chain);
         } else {
             targets.erase(target);
         }
@@ -80,22 +80,24 @@ void Planner::networks_in_place(const WantedWorkspace& wanted, const Container& 
     }
 }
 
-std::string Planner::how_attached(const runtime::Attachment& target,
-                                  const runtime::Attachment& seen) {
-    if (target.network == kDefaultNetwork) return "";  // it knows neither
-    if (target.ipv4 != seen.ipv4) {
-        return to_string({"ipv4", seen.ipv4.empty() ? "any" : seen.ipv4,
-                          target.ipv4.empty() ? "any" : target.ipv4});
-    }
-    if (target.ipv6 != seen.ipv6) {
-        return to_string({"ipv6", seen.ipv6.empty() ? "any" : seen.ipv6,
-                          target.ipv6.empty() ? "any" : target.ipv6});
-    }
+std::vector<Change> Planner::how_attached(const runtime::Attachment& target,
+                                          const runtime::Attachment& seen) {
+    std::vector<Change> changes;
+    if (target.network == kDefaultNetwork) return changes;  // it knows neither
+    const auto differ = [&](const char* field, const std::string& from, const std::string& to,
+                            const std::string& none) {
+        changes.push_back({fmt::format("networks/{}/{}", target.network, field),
+                           from.empty() ? none : from, to.empty() ? none : to});
+    };
+    if (target.ipv4 != seen.ipv4) differ("ipv4", seen.ipv4, target.ipv4, "any");
+    if (target.ipv6 != seen.ipv6) differ("ipv6", seen.ipv6, target.ipv6, "any");
     const std::set<std::string> wanted(target.aliases.begin(), target.aliases.end());
     const std::set<std::string> is(seen.aliases.begin(), seen.aliases.end());
-    if (wanted == is) return "";
-    return to_string({"aliases", fmt::format("{}", fmt::join(is, " ")),
-                      fmt::format("{}", fmt::join(wanted, " "))});
+    if (wanted != is) {
+        differ("aliases", fmt::format("{}", fmt::join(is, " ")),
+               fmt::format("{}", fmt::join(wanted, " ")), "none");
+    }
+    return changes;
 }
 
 void Planner::detach_stale(const WantedWorkspace& wanted, const Container& seen, Chain& chain) {
@@ -113,10 +115,10 @@ bool Planner::is_stale(const runtime::Attachment& seen) const {
 }
 
 Planner::Index Planner::detach(const WantedWorkspace& wanted, const Container& seen,
-                               const runtime::Attachment& attachment, const std::string& reason,
-                               Chain& chain) {
+                               const runtime::Attachment& attachment, Reason reason, Chain& chain) {
+    if (reason.changes.empty()) reason.text = attachment.network + ": " + reason.text;
     const auto index = follow(chain, Action::disconnect_network, wanted.key, wanted.name, seen.id,
-                              fmt::format("{}: {}", attachment.network, reason));
+                              std::move(reason));
     step(index).attachment = attachment;
     released_[attachment.network_id].push_back(index);
     detached_.emplace(seen.id, attachment.network_id);
@@ -138,7 +140,7 @@ void Planner::limits_in_place(const WantedWorkspace& wanted, const Container& se
     }
     if (changes.empty()) return;
     const auto index =
-        follow(chain, Action::update_container, wanted.key, wanted.name, seen.id, join(changes));
+        follow(chain, Action::update_container, wanted.key, wanted.name, seen.id, changes);
     step(index).spec = wanted.spec;
 }
 

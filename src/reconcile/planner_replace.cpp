@@ -72,7 +72,7 @@ std::vector<Change> Planner::why_replace(const WantedWorkspace& wanted,
 }
 
 void Planner::replace(const WantedWorkspace& wanted, const Container& current,
-                      const Container* next, const std::string& why, Chain chain) {
+                      const Container* next, const Reason& why, Chain chain) {
     detach_stale(wanted, current, chain);
     const bool again = next != nullptr && was_interrupted(wanted, *next);
     if (next == nullptr) {
@@ -98,7 +98,7 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     if (wanted.running && (next == nullptr || again || next->state == ContainerState::created)) {
         const auto index =
             follow(chain, Action::start_replacement, wanted.key, wanted.name, id,
-                   again ? "was ended from outside before it had proved itself" : why);
+                   again ? Reason("was ended from outside before it had proved itself") : why);
         step(index).replaces = current.id;
         step(index).stop_first = is_running(current);
         step(index).grace = wanted.stop_grace;

@@ -45,7 +45,7 @@ TEST_F(PlannerTest, LimitsRestartPolicyAndNetworksChangeInPlace) {
     const auto plan = planned();
     EXPECT_THAT(actions(plan), ElementsAre(Action::disconnect_network, Action::connect_network,
                                            Action::update_container));
-    EXPECT_THAT(plan.steps[2].reason,
+    EXPECT_THAT(plan.steps[2].reason.text,
                 HasSubstr("resources/memory: 67108864 -> 134217728, resources/pids: none -> 10, "
                           "restart: unless-stopped -> always"));
     settle();
@@ -66,10 +66,10 @@ TEST_F(PlannerTest, WhatCantChangeInPlaceReplacesAndSaysWhy) {
     const auto plan = planned();
     EXPECT_THAT(actions(plan), ElementsAre(Action::create_container, Action::start_replacement,
                                            Action::finish_replacement));
-    EXPECT_THAT(plan.steps[0].reason, HasSubstr(R"(command: ["sleep","1"] -> ["sleep","2"])"));
-    EXPECT_THAT(plan.steps[0].reason, HasSubstr("env/PASSWORD: set -> another value"));
-    EXPECT_THAT(plan.steps[0].reason, Not(HasSubstr("hunter")));
-    EXPECT_THAT(plan.steps[0].reason, Not(HasSubstr("EDITOR")));
+    EXPECT_THAT(plan.steps[0].reason.text, HasSubstr(R"(command: ["sleep","1"] -> ["sleep","2"])"));
+    EXPECT_THAT(plan.steps[0].reason.text, HasSubstr("env/PASSWORD: set -> another value"));
+    EXPECT_THAT(plan.steps[0].reason.text, Not(HasSubstr("hunter")));
+    EXPECT_THAT(plan.steps[0].reason.text, Not(HasSubstr("EDITOR")));
     settle();
     EXPECT_NE(engine.container("dev")->id, id);
     EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
@@ -90,7 +90,7 @@ TEST_F(PlannerTest, ALimitThatIsTakenAwayReplaces) {
     add_workspace(desired, "dev").spec.resources.cpus = 1;
     settle();
     desired.workspaces[0].spec.resources.cpus.reset();
-    EXPECT_THAT(planned().steps.at(0).reason, HasSubstr("resources/cpus: 1000000000 -> none"));
+    EXPECT_THAT(planned().steps.at(0).reason.text, HasSubstr("resources/cpus: 1000000000 -> none"));
     settle();
     EXPECT_EQ(engine.container("dev")->limits.nano_cpus, 0);
 }
@@ -173,7 +173,7 @@ TEST_F(PlannerTest, AReplacementThatDiesIsRolledBack) {
     engine.kill_container("dev.next", 3);
     const auto plan = planned();
     ASSERT_THAT(actions(plan), ElementsAre(Action::roll_back));
-    EXPECT_THAT(plan.steps[0].reason, HasSubstr("exit code 3"));
+    EXPECT_THAT(plan.steps[0].reason.text, HasSubstr("exit code 3"));
 }
 
 TEST_F(PlannerTest, AReplacementThatIsNoLongerWantedGoes) {

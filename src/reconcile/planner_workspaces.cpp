@@ -78,7 +78,7 @@ void Planner::workspace(const WantedWorkspace& wanted) {
         changing_.insert(wanted.key.id);
     }
     if (why.empty()) return keep(wanted, *found.current, chain);
-    replace(wanted, *found.current, found.next, join(why), chain);
+    replace(wanted, *found.current, found.next, Reason(why), chain);
 }
 
 void Planner::choose_current(const WantedWorkspace& wanted, Incarnation& found, Chain& chain) {
@@ -114,7 +114,7 @@ void Planner::create(const WantedWorkspace& wanted, Chain chain) {
 }
 
 Planner::Index Planner::make_container(const WantedWorkspace& wanted, const std::string& name,
-                                       const std::string& reason, const std::vector<Index>& before,
+                                       const Reason& reason, const std::vector<Index>& before,
                                        Chain& chain) {
     const auto index = follow(chain, Action::create_container, wanted.key, name, "", reason);
     for (const auto each : before) comes_after(index, each);

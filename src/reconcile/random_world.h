@@ -285,7 +285,7 @@ inline std::string text_of(const Plan& plan) {
         const auto& step = plan.steps[i];
         text +=
             fmt::format("\n  {}: {} {} {} ({}) after {}", i, wire::to_text(step.action), step.name,
-                        step.object.substr(0, 70), step.reason, fmt::join(step.after, " "));
+                        step.object.substr(0, 70), step.reason.text, fmt::join(step.after, " "));
     }
     return text;
 }
@@ -314,7 +314,7 @@ inline bool has_cycle(const Plan& plan) {
 inline std::string broken_by(const Step& step, const WantedState& wanted,
                              const Observed& observed) {
     if (auto why = rights(step, wanted, observed); !why.empty()) return why;
-    if (step.reason.empty()) return "it says no reason";
+    if (step.reason.text.empty()) return "it says no reason";
     const auto may_go = [&](const auto& list) {
         return std::ranges::any_of(
             list, [&](const auto& each) { return each.key == step.key && each.deleting; });
@@ -336,8 +336,8 @@ inline std::string broken_rule(const Plan& planned, const WantedState& wanted,
     std::set<std::string> made;
     for (const auto& step : planned.steps) {
         const auto named = [&](const std::string& why) {
-            return fmt::format("{} {} ({}): {}", wire::to_text(step.action), step.name, step.reason,
-                               why);
+            return fmt::format("{} {} ({}): {}", wire::to_text(step.action), step.name,
+                               step.reason.text, why);
         };
         for (const auto each : step.after) {
             if (each >= planned.steps.size())

@@ -50,8 +50,12 @@ class Reconciler::Impl {
 
     void set_desired(protocol::DesiredState desired, Origin origin) {
         observer_.memory().from_cache = origin == Origin::cache;
-        std::map<Key, std::int64_t> before;
-        for_each_wanted([&](const auto& each) { before[each.key] = each.revision; });
+        struct Before {
+            std::int64_t revision;
+            std::string fault;
+        };
+        std::map<Key, Before> before;
+        for_each_wanted([&](const auto& each) { before[each.key] = {each.revision, each.fault}; });
         wanted_ = std::make_shared<const WantedState>(
             wanted_ ? compile(desired, options_.bounds, desired_, *wanted_)
                     : compile(desired, options_.bounds));
@@ -61,13 +65,15 @@ class Reconciler::Impl {
         for_each_wanted([&](const auto& each) {
             wanted_by_key_[each.key] = &each;
             const auto found = before.find(each.key);
-            if (found != before.end() && found->second == each.revision) {
+            const bool same = found != before.end() && found->second.revision == each.revision;
+            if (!same || found->second.fault != each.fault) to_tell_.insert(each.key);
+            if (same) {
                 before.erase(found);
-                return;
+            } else {
+                attempts_.forget(each.key);
             }
-            attempts_.forget(each.key);
         });
-        for (const auto& [key, revision] : before) abandon(key);
+        for (const auto& [key, was] : before) abandon(key);
         const auto unknown = [&](const Key& key) { return !wanted_by_key_.contains(key); };
         reports_.forget_if(unknown);
         attempts_.forget_steps_if(unknown);
@@ -77,8 +83,6 @@ class Reconciler::Impl {
                       [&](const auto& each) { return unknown({Kind::workspace, each.first}); });
         std::erase_if(observer_.memory().pulled,
                       [&](const std::string& id) { return unknown({Kind::image, id}); });
-        // Also of those that stay: what one says of another is in its report.
-        tell_all_ = true;
         if (news_ && observer_.has_news()) news_->notify();
         wake();
     }
@@ -374,7 +378,7 @@ class Reconciler::Impl {
     // `wanted` is what the step points into.
     Task<> run_step(Step step, std::shared_ptr<const WantedState> wanted) {
         log::info("{} {}: {} ({})", protocol::noun(step.key.kind), step.name,
-                  wire::to_text(step.action), step.reason);
+                  wire::to_text(step.action), step.reason.text);
         reports_.remember(step);
         Touched touched;
         std::exception_ptr failure;
@@ -440,7 +444,7 @@ class Reconciler::Impl {
         collected_.push_front({.at = now(),
                                .kind = Kind::image,
                                .name = step.name,
-                               .reason = step.reason,
+                               .reason = step.reason.text,
                                .bytes = step.bytes});
         if (collected_.size() > protocol::Upkeep::kMostTold) collected_.pop_back();
         ++collected_count_;
@@ -503,10 +507,12 @@ class Reconciler::Impl {
         }
         const auto changes = observer_.take_changes();
         const bool all = std::exchange(tell_all_, false) || changes.everything;
+        const auto wanted_anew = std::exchange(to_tell_, {});
         const auto before = std::exchange(stirring_, outlook.stirring());
         const auto tell = [&](const auto& wanted, const auto& seen) {
             const auto& key = wanted.key;
-            const bool changed = all || changes.resources.contains(key.id);
+            const bool changed =
+                all || changes.resources.contains(key.id) || wanted_anew.contains(key);
             if (!changed && !stirring_.contains(key) && !before.contains(key)) return;
             auto progress = outlook.of(wanted);
             auto& told = told_progress_[key];
@@ -572,6 +578,7 @@ class Reconciler::Impl {
     std::optional<Timestamp> look_again_;
     std::map<Key, Activity> busy_;
     Attempts attempts_;
+    std::set<Key> to_tell_;  // what is wanted of them has changed
     bool tell_all_ = false;
     std::set<Key> stirring_;                 // when it was told last
     std::map<Key, Progress> told_progress_;  // likewise

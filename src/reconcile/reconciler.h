@@ -19,7 +19,9 @@ namespace trailer::reconcile {
 
 struct Options {
     Bounds bounds;
-    std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
+    // Steps at once that take away or change; twice as many that make. Where 2 cores stop gaining,
+    // see bench/README.md.
+    std::size_t width = 4;
     // The agent's own container, when it runs in one: never touched, whatever it is labelled.
     std::string own_container_id;
     // The host's routes and addresses, asked for when a network is to get a subnet. Optional:

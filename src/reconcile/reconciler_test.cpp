@@ -229,6 +229,8 @@ Task<> explains(World& world) {
     plan = world.reconciler.explain(desired);
     EXPECT_FALSE(plan.steps.at(0).replaces);
     EXPECT_EQ(plan.steps.at(0).reason, "resources/pids: none -> 5");
+    EXPECT_THAT(plan.steps.at(0).changes,
+                ElementsAre(protocol::FieldChange{"resources/pids", "none", "5"}));
     desired.workspaces[0].spec.privileged = true;
     EXPECT_THAT(world.reconciler.explain(desired).obstacles.at(0).text,
                 HasSubstr("allow_privileged"));

@@ -155,7 +155,7 @@ TEST_F(ReplacementTest, ANewOneThatTurnsUnhealthyOrTakesTooLongIsRolledBack) {
     later = 1s;
     const auto plan = planned();
     ASSERT_THAT(actions(plan), ElementsAre(Action::roll_back));
-    EXPECT_THAT(plan.steps[0].reason, HasSubstr("connection refused"));
+    EXPECT_THAT(plan.steps[0].reason.text, HasSubstr("connection refused"));
     settle();
     EXPECT_EQ(engine.container("dev")->id, former);
     EXPECT_EQ(engine.container("dev")->state, ContainerState::running);

@@ -13,8 +13,9 @@ void Reports::remember(const Step& step) {
     auto& steps = last_plans_[step.key];
     if (in_work_.insert(step.key).second) steps.clear();
     json::object done{{"action", wire::to_text(step.action)},
-                      {"reason", step.reason},
+                      {"reason", step.reason.text},
                       {"at", format_rfc3339(now())}};
+    if (!step.reason.changes.empty()) done["changes"] = wire::to_json(step.reason.changes);
     if (!steps.empty() && steps.back().at("action") == done.at("action") &&
         steps.back().at("reason") == done.at("reason")) {
         steps.pop_back();  // tried again

@@ -99,7 +99,7 @@ TEST_F(CollectionTest, FormerBuildsGoByNumberAndAge) {
     EXPECT_EQ(due(), 3U);
     for (const auto& step : planned().steps) {
         EXPECT_EQ(step.action, Action::release_image);
-        EXPECT_THAT(step.reason, HasSubstr("a newer build took its name"));
+        EXPECT_THAT(step.reason.text, HasSubstr("a newer build took its name"));
     }
     rules.collection.enabled = false;
     EXPECT_EQ(due(), 0U);
@@ -110,7 +110,7 @@ TEST_F(CollectionTest, AFullDiskTakesThemAll) {
     EXPECT_EQ(due(), 0U);
     disk_used_percent = 91;
     ASSERT_EQ(due(), 3U);
-    EXPECT_THAT(planned().steps[0].reason, HasSubstr("the disk is 91 % full"));
+    EXPECT_THAT(planned().steps[0].reason.text, HasSubstr("the disk is 91 % full"));
 }
 
 TEST_F(CollectionTest, WhatAContainerRunsOnStays) {

@@ -118,6 +118,7 @@ class World {
         static_cast<protocol::HostBounds&>(request.capabilities) = allows;
         request.capabilities.cpus = 4;
         request.capabilities.memory_total = 8LL << 30;
+        request.capabilities.gpus = gpus;
         request.capabilities.network_drivers = {"bridge", "macvlan"};
         request.capabilities.network_interfaces = {
             {.name = "eth0", .up = true, .addresses = {"192.168.1.5/24", "fd00:1::5/64"}}};
@@ -157,7 +158,8 @@ class World {
     std::string agent;
     std::string host_id;
     protocol::RegisterRequest last_registration;
-    protocol::HostBounds allows;  // of the host that registers next
+    protocol::HostBounds allows;      // of the host that registers next
+    std::vector<protocol::Gpu> gpus;  // of that host
 
   private:
     void start() {

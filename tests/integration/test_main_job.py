@@ -125,12 +125,14 @@ def test_a_dry_run_explains_what_changes_in_place_and_what_replaces(standalone, 
     [step] = [each for each in host["plan"]["steps"] if each["name"] == "dev"]
     assert step["action"] == "update_container" and not step["replaces"]
     assert step["reason"] == "resources/pids: 50 -> 60"
+    assert step["changes"] == [{"field": "resources/pids", "from": "50", "to": "60"}]
     wait_until(lambda: engine.exists("containers", "waits"), "all to be made, or to wait")
     [host] = api.apply(workspace("dev", resources={"pids": 60}), dry_run=True)["plans"]
     assert host["plan"]["obstacles"] == [{"kind": "Workspace", "name": "waits", "text": "waits for workspace db to be healthy"}]
     [host] = api.apply(workspace("dev", env={"A": "hunter2"}, resources={"pids": 50}), dry_run=True)["plans"]
     assert all(s["replaces"] for s in host["plan"]["steps"] if s["action"] != "stop_container")
     assert host["plan"]["steps"][0]["reason"] == "env/A: none -> another value"
+    assert host["plan"]["steps"][0]["changes"] == [{"field": "env/A", "from": "none", "to": "another value"}]  # it is secret
     assert engine.inspect("dev")["Id"] == before
 
 

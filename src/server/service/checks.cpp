@@ -220,6 +220,24 @@ void HostPlan::check_limits(const Workspace& workspace, const std::string& prefi
             {prefix + "/spec/resources/cpus", fmt::format("host {} has {} CPUs, {} are asked for",
                                                           host_.name, has.cpus, *resources.cpus)});
     }
+    if (resources.gpus && !has.gpus.empty()) check_gpus(*resources.gpus, prefix, faults);
+}
+
+// A host that tells of none may have some that its agent can't see.
+void HostPlan::check_gpus(const protocol::Gpus& gpus, const std::string& prefix,
+                          std::vector<FieldError>& faults) const {
+    const auto& has = host_.capabilities.gpus;
+    const auto pointer = prefix + "/spec/resources/gpus";
+    if (gpus.count > has.size()) {
+        faults.push_back({pointer, fmt::format("host {} has {} GPUs, {} are asked for", host_.name,
+                                               has.size(), gpus.count)});
+    }
+    for (std::size_t i = 0; i < gpus.uuids.size(); ++i) {
+        const auto& uuid = gpus.uuids[i];
+        if (std::ranges::any_of(has, [&](const auto& each) { return each.uuid == uuid; })) continue;
+        faults.push_back({fmt::format("{}/{}", pointer, i),
+                          fmt::format("host {} has no GPU {}", host_.name, uuid)});
+    }
 }
 
 void HostPlan::check_image(const store::Resource& resource, const std::string& prefix,

@@ -62,6 +62,8 @@ class HostPlan {
                          const std::string& prefix, std::vector<FieldError>& faults) const;
     void check_limits(const Workspace& workspace, const std::string& prefix,
                       std::vector<FieldError>& faults) const;
+    void check_gpus(const protocol::Gpus& gpus, const std::string& prefix,
+                    std::vector<FieldError>& faults) const;
     // network_checks.cpp
     void check_network(const store::Resource& resource, const std::string& prefix,
                        std::vector<FieldError>& faults) const;
