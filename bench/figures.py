@@ -235,9 +235,9 @@ def list_(installation, arguments):
 # What is aimed at: figure -> (path into its result, at most).
 AIMS = {"size": [(("agent_idle_rss_bytes",), 12_000_000)], "start": [(("median_ms",), 60)],
         "apply": [(("ratio_of_medians",), 1.25)],
-        "reconcile": reconcile_figures.AIMS, "storm": storm_figures.AIMS}
+        "reconcile": reconcile_figures.AIMS, "among": reconcile_figures.AMONG_AIMS, "storm": storm_figures.AIMS}
 FIGURES = {"size": size, "start": start, "apply": apply, "many": many,
-           "reconcile": reconcile_figures.reconcile, "sessions": session_figures.sessions,
+           "reconcile": reconcile_figures.reconcile, "among": reconcile_figures.among, "sessions": session_figures.sessions,
            "storm": storm_figures.storm, "list": list_}
 
 

@@ -299,20 +299,22 @@ def engine_replacement(engine, name, turn):
 
 
 def reconcile(installation, arguments):
-    """Workspaces with a network and a volume each, up and down; a cycle without a change; one change among many."""
+    """Workspaces with a network and a volume each, from nothing to running and back to nothing."""
     found = {}
     for count in (8,) if arguments.quick else (25, 50):
         names = [f"r{i:02}" for i in range(count)]
         found[f"{count} workspaces"] = up_and_down(installation, names, 1 if arguments.quick else 3)
-    found["among many"] = among_many(installation, 50 if arguments.quick else 300, 4 if arguments.quick else 15)
     return found
 
 
+def among(installation, arguments):
+    """One change among many workspaces, what someone does to them behind the agent's back, and cycles without a change."""
+    return among_many(installation, 50 if arguments.quick else 300, 4 if arguments.quick else 15)
+
+
 # What is aimed at: (path into the result, at most).
-AIMS = [*[((f"{count} workspaces", f"{verb}: trailer / {other}"), most) for count in (25, 50)
-          for verb, other, most in (("up", "engine", 1.10), ("up", "compose", 0.65), ("down", "engine", 1.10))],
-        *[(("among many", "drift", way, "median_ms"), 1000.0)
-          for way in ("removed", "stopped", "renamed", "detached", "limit changed")],
-        (("among many", "unchanged", "cpu_ms_per_cycle"), 1.0),
-        (("among many", "in place", "ratio_of_medians"), 1.25),
-        (("among many", "replacement", "ratio_of_medians"), 1.25)]
+AIMS = [((f"{count} workspaces", f"{verb}: trailer / {other}"), most) for count in (25, 50)
+        for verb, other, most in (("up", "engine", 1.10), ("up", "compose", 0.65), ("down", "engine", 1.10))]
+AMONG_AIMS = [(("in place", "ratio_of_medians"), 1.25), (("replacement", "ratio_of_medians"), 1.25),
+              *[(("drift", way, "median_ms"), 1000.0) for way in ("removed", "stopped", "renamed", "detached", "limit changed")],
+              (("unchanged", "cpu_ms_per_cycle"), 1.0)]

@@ -1,5 +1,6 @@
-// WebSocket messages from a client to a server over loopback TCP, both in this thread: ours, and Beast's on the same stream, set
-// as well as it can be (decision 19). Bytes and messages per second of CPU, of both ends together.
+// WebSocket messages from a client to a server over loopback TCP, both in this thread: ours, and
+// Beast's on the same stream, set as well as it can be (decision 19). Bytes and messages per second
+// of CPU, of both ends together.
 #include <benchmark/benchmark.h>
 
 #include <boost/asio/as_tuple.hpp>

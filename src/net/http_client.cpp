@@ -78,16 +78,14 @@ Task<> write_request(Connection& connection, const Endpoint& endpoint, const Req
 Task<std::string> read_piece(Connection& connection, Parser& parser, std::string doing) {
     std::string piece;
     if (parser.is_done()) co_return piece;
-    // Beast reads as much at once as the buffer holds already, and gives chunk by chunk unless it
-    // is eager: a log's lines are a chunk each.
-    connection.buffer.reserve(kPiece);
-    parser.eager(true);
+    connection.buffer.reserve(kPiece);  // Beast asks the kernel for as much as it has room for
     while (!parser.is_done()) {
         resize_raw(piece, kPiece);
         parser.get().body().data = piece.data();
         parser.get().body().size = piece.size();
         auto [error, count] =
             co_await http::async_read_some(connection.stream, connection.buffer, parser, kTuple);
+        if (!error) take_what_is_here(parser, connection.buffer, error);
         if (error == http::error::need_buffer) error = {};
         piece.resize(piece.size() - parser.get().body().size);
         if (error == http::error::end_of_stream || error == http::error::partial_message) {

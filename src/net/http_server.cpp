@@ -361,12 +361,12 @@ class Session : public Exchange {
         const auto most = left && *left > 0 ? std::min<std::uint64_t>(*left, 4 * kPiece) : kPiece;
         // What is asked of the kernel at once.
         if (buffer_.size() < most) buffer_.reserve(std::min<std::size_t>(most, kPiece));
-        parser_->eager(true);
         auto piece = raw_string(most);
         parser_->get().body().data = piece.data();
         parser_->get().body().size = piece.size();
         stream_.raw().expires_at(deadline);
         auto [error, count] = co_await http::async_read_some(stream_, buffer_, *parser_, kTuple);
+        if (!error) take_what_is_here(*parser_, buffer_, error);
         if (error == http::error::need_buffer) error = {};
         piece.resize(piece.size() - parser_->get().body().size);
         if (!error) co_return piece;

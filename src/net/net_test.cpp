@@ -38,6 +38,13 @@ Task<> answer(Exchange& exchange) {
         auto writer = co_await exchange.stream({200, {{"Content-Type", "text/plain"}}, ""});
         for (int i = 0; i < 3; ++i) co_await writer->write(fmt::format("chunk {}\n", i));
         co_await writer->finish();
+    } else if (path == "/drip") {
+        auto writer = co_await exchange.stream({200, {}, ""});
+        co_await writer->write("one\n");
+        co_await aio::sleep(1h);
+    } else if (path == "/first-piece") {
+        auto piece = co_await exchange.read_piece();
+        co_await exchange.respond({200, {}, std::move(piece)});
     } else if (path == "/first") {
         auto writer = co_await exchange.stream({200, {}, "first "});
         co_await writer->write("second");
@@ -176,6 +183,29 @@ Task<> streams(HttpServer& server) {
 
 TEST(Http, StreamsAnswersAndTellsOneThatBroke) {
     with_server(streams);
+}
+
+Task<> drips(HttpServer& server) {
+    const auto executor = co_await asio::this_coro::executor;
+    HttpClient client(executor, endpoint_of(server));
+    Request request{.target = "/drip"};
+    auto stream = co_await client.open(std::move(request), soon());
+    auto reading = stream->read();
+    EXPECT_EQ(co_await aio::with_deadline(std::move(reading), soon(), "a chunk"), "one\n");
+    // The same of a body that comes in chunks.
+    ip::tcp::socket socket(executor);
+    co_await socket.async_connect({ip::address_v4::loopback(), server.port()}, asio::use_awaitable);
+    const std::string sent =
+        "POST /first-piece HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "4\r\none\n\r\n4\r\ntwo\n\r\n";
+    co_await asio::async_write(socket, asio::buffer(sent), asio::use_awaitable);
+    std::string answer(1000, '\0');
+    const auto [error, count] = co_await socket.async_read_some(asio::buffer(answer), kTuple);
+    EXPECT_THAT(answer.substr(0, count), testing::EndsWith("one\ntwo\n"));
+}
+
+TEST(Http, AChunkIsGivenBeforeTheNextOneComesAndSeveralTogether) {
+    with_server(drips);
 }
 
 Task<> limits(HttpServer& server) {

@@ -7,6 +7,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/error.hpp>
 #include <memory>
 #include <optional>
 
@@ -99,6 +100,18 @@ class RawBytes : public ByteStream {
     beast::flat_buffer early_;
     std::string doing_;
 };
+
+// Gives a parser of Beast's what has been read already: it takes one chunk at a time, and a log's
+// lines are a chunk each. (If it is told to be eager it waits for the head of the next chunk before
+// it gives the last one.)
+template <typename Parser>
+void take_what_is_here(Parser& parser, beast::flat_buffer& buffer,
+                       boost::system::error_code& error) {
+    while (!error && !parser.is_done() && buffer.size() > 0 && parser.get().body().size > 0) {
+        buffer.consume(parser.put(buffer.data(), error));
+    }
+    if (error == beast::http::error::need_more) error = {};
+}
 
 // "127.0.0.1:5123", or "unix" for a unix socket.
 std::string peer_of(const asio::generic::stream_protocol::socket& socket);

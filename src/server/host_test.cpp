@@ -49,7 +49,7 @@ TEST_F(HostTest, WhatAHostDoesNotAllowIsRefusedWithItsMemberBeforeItGetsThere) {
 }
 
 Task<> more_gpus_than_there_are(World& world) {
-    constexpr const char* kTwo = R"([{"kind": "Workspace", "name": "w", "spec":
+    constexpr const char* kTwo = R"([{"kind": "Workspace", "name": "w1", "spec":
         {"image": "x", "resources": {"gpus": 2}}}])";
     co_await world.log_in();
     world.gpus = {{.uuid = "GPU-1"}};
@@ -57,10 +57,10 @@ Task<> more_gpus_than_there_are(World& world) {
     const auto many = co_await world.apply(kTwo);
     EXPECT_THAT(many.pointers(), ElementsAre("/0/spec/resources/gpus"));
     EXPECT_THAT(many.text, HasSubstr("host host-1 has 1 GPUs, 2 are asked for"));
-    const auto other = co_await world.apply(R"([{"kind": "Workspace", "name": "w", "spec":
+    const auto other = co_await world.apply(R"([{"kind": "Workspace", "name": "w1", "spec":
         {"image": "x", "resources": {"gpus": ["GPU-1", "GPU-7"]}}}])");
     EXPECT_THAT(other.pointers(), ElementsAre("/0/spec/resources/gpus/1"));
-    const auto good = co_await world.apply(R"([{"kind": "Workspace", "name": "w", "spec":
+    const auto good = co_await world.apply(R"([{"kind": "Workspace", "name": "w1", "spec":
         {"image": "x", "resources": {"gpus": "all"}}}])");
     EXPECT_EQ(good.status, 200) << good.text;
 }
@@ -72,7 +72,7 @@ TEST_F(HostTest, GpusThatItDoesNotHaveAreRefused) {
 Task<> gpus_that_nobody_sees(World& world) {
     co_await world.log_in();
     co_await world.add_host();
-    const auto good = co_await world.apply(R"([{"kind": "Workspace", "name": "w", "spec":
+    const auto good = co_await world.apply(R"([{"kind": "Workspace", "name": "w1", "spec":
         {"image": "x", "resources": {"gpus": 2}}}])");
     EXPECT_EQ(good.status, 200) << good.text;
 }

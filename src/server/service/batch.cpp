@@ -103,8 +103,7 @@ void Batch::find_left_over() {
     for (const auto& group : groups_) {
         for (const auto* each : state_.resources_in(group)) {
             const auto& record = each->record;
-            if (record.kind == Kind::volume || record.deleting || !rights_.see(record))
-                continue;
+            if (record.kind == Kind::volume || record.deleting || !rights_.see(record)) continue;
             if (seen_.contains({record.kind, record.name})) continue;
             left_over_.push_back(&record);
         }
@@ -197,31 +196,30 @@ void Batch::deny(const std::string& pointer, const std::string& what) {
 }
 
 void Batch::deny(const std::string& pointer, std::string_view noun, const std::string& name,
-          std::string_view why, Right right) {
+                 std::string_view why, Right right) {
     deny(pointer, fmt::format("{} {} {}: this needs {}", noun, name, why, right_text(right)));
 }
 
 bool Batch::permitted(const std::string& pointer, const store::Host& host,
-               protocol::HostPermission permission) {
+                      protocol::HostPermission permission) {
     if (rights_.may(host.id, permission)) return true;
-    deny(pointer, fmt::format("this needs the permission {} on host {}",
-                              wire::to_text(permission), host.name));
+    deny(pointer, fmt::format("this needs the permission {} on host {}", wire::to_text(permission),
+                              host.name));
     return false;
 }
 
 void Batch::check_uses(const protocol::WorkspaceSpec& spec, const protocol::WorkspaceSpec& before,
-                const store::Host& host, const std::string& pointer) {
+                       const store::Host& host, const std::string& pointer) {
     if (rights_.is_admin()) return;
     for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
         const auto& mount = spec.mounts[i];
-        const bool had = std::ranges::any_of(
-            before.mounts, [&](const auto& each) { return covers(each, mount); });
+        const bool had = std::ranges::any_of(before.mounts,
+                                             [&](const auto& each) { return covers(each, mount); });
         if (had || mount.tmpfs) continue;
         const auto place = fmt::format("{}/spec/mounts/{}", pointer, i);
         if (!mount.bind.empty()) {
             permitted(place + "/bind", host, protocol::HostPermission::bind_mounts);
-        } else if (permitted(place + "/volume", host,
-                             protocol::HostPermission::volume_mounts)) {
+        } else if (permitted(place + "/volume", host, protocol::HostPermission::volume_mounts)) {
             check_use(Kind::volume, mount.volume, host, place + "/volume",
                       mount.read_only ? Right::view : Right::modify);
         }
@@ -243,7 +241,7 @@ void Batch::check_uses(const protocol::WorkspaceSpec& spec, const protocol::Work
 }
 
 void Batch::check_use(Kind kind, const std::string& name, const store::Host& host,
-               const std::string& pointer, Right right) {
+                      const std::string& pointer, Right right) {
     const auto* entry = state_.resource(kind, name);
     if (entry == nullptr || entry->record.host_id != host.id) return;
     if (rights_.on(entry->record) >= right) return;
@@ -288,7 +286,7 @@ void Batch::add(Document document, const std::string& pointer, bool says_running
 }
 
 const store::Host* Batch::find_host(const Document& document, const ResourceEntry* known,
-                             const std::string& pointer) {
+                                    const std::string& pointer) {
     if (document.host.empty()) {
         if (known != nullptr) return &state_.host(known->record.host_id)->record;
         if (const auto* host = host_of_group(document)) return host;
@@ -312,9 +310,8 @@ const HostEntry* Batch::only_host(const std::string& pointer) {
         if (rights_.see(entry.record)) seen.push_back(&entry);
     }
     if (seen.size() == 1) return seen.front();
-    const char* none = rights_.is_admin()
-                           ? "there is no host yet: start an agent and approve it"
-                           : "there is no host on which you were granted anything";
+    const char* none = rights_.is_admin() ? "there is no host yet: start an agent and approve it"
+                                          : "there is no host on which you were granted anything";
     fail(pointer + "/host", seen.empty() ? none : "is required where there are several hosts");
     return nullptr;
 }
@@ -332,13 +329,12 @@ const store::Host* Batch::host_of_group(const Document& document) const {
 void Batch::check_unused(const HostPlan& plan, const store::Resource& resource) {
     const auto users = plan.users_of(resource);
     if (users.empty()) return;
-    fail("",
-         fmt::format("{} {} of group {} can't be pruned: it is used by {}", noun(resource.kind),
-                     resource.name, resource.group, fmt::join(users, ", ")));
+    fail("", fmt::format("{} {} of group {} can't be pruned: it is used by {}", noun(resource.kind),
+                         resource.name, resource.group, fmt::join(users, ", ")));
 }
 
 void Batch::create(const Document& document, const store::Host& host, json::object spec,
-            const std::string& pointer) {
+                   const std::string& pointer) {
     const auto kind = *document.kind;
     permitted(pointer, host, permission_to_create(kind));
     if (kind == Kind::workspace) {
@@ -362,18 +358,17 @@ void Batch::create(const Document& document, const store::Host& host, json::obje
 }
 
 void Batch::update(const Document& document, const store::Resource& known, const store::Host& host,
-            json::object spec, const std::string& pointer) {
+                   json::object spec, const std::string& pointer) {
     const auto kind = *document.kind;
     if (known.deleting) {
         return fail(pointer + "/name",
-                    fmt::format("{} {} is being deleted: make it anew once it is gone",
-                                noun(kind), known.name));
+                    fmt::format("{} {} is being deleted: make it anew once it is gone", noun(kind),
+                                known.name));
     }
     if (known.host_id != host.id) {
-        return fail(
-            pointer + "/host",
-            fmt::format("{} {} is on host {}: to move it, delete it and make it anew",
-                        noun(kind), known.name, state_.host(known.host_id)->record.name));
+        return fail(pointer + "/host",
+                    fmt::format("{} {} is on host {}: to move it, delete it and make it anew",
+                                noun(kind), known.name, state_.host(known.host_id)->record.name));
     }
     Entry entry{.resource = known, .pointer = pointer};
     entry.item = {.kind = kind, .name = known.name, .id = known.id};
@@ -407,8 +402,8 @@ void Batch::update(const Document& document, const store::Resource& known, const
     const auto group = document.group.value_or(known.group);
     if (group != known.group) {
         if (!group.empty() && !known.group.empty()) {
-            return fail(pointer + "/group", fmt::format("{} {} is in group {}", noun(kind),
-                                                        known.name, known.group));
+            return fail(pointer + "/group",
+                        fmt::format("{} {} is in group {}", noun(kind), known.name, known.group));
         }
         // The host need not know: nothing of the object itself changes.
         changed.emplace_back("/group");

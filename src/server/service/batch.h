@@ -1,5 +1,5 @@
-// The changes of one request, as they come together: each document read and checked by itself, by what
-// its author may do, and all of them against the rest.
+// The changes of one request, as they come together: each document read and checked by itself, by
+// what its author may do, and all of them against the rest.
 //
 // Nothing changes here: changes() is what is to be committed. Lives within one change of the state.
 #pragma once
@@ -73,10 +73,10 @@ class Batch {
     // Where all of its group is.
     const store::Host* host_of_group(const protocol::Document& document) const;
     void check_unused(const HostPlan& plan, const store::Resource& resource);
-    void create(const protocol::Document& document, const store::Host& host, boost::json::object spec,
-                const std::string& pointer);
-    void update(const protocol::Document& document, const store::Resource& known, const store::Host& host,
+    void create(const protocol::Document& document, const store::Host& host,
                 boost::json::object spec, const std::string& pointer);
+    void update(const protocol::Document& document, const store::Resource& known,
+                const store::Host& host, boost::json::object spec, const std::string& pointer);
     HostPlan& plan_of(const std::string& host_id);
 
     const State& state_;
