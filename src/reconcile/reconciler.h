@@ -19,9 +19,7 @@ namespace trailer::reconcile {
 
 struct Options {
     Bounds bounds;
-    // Steps at once that take away or change; twice as many that make. Where 2 cores stop gaining,
-    // see bench/README.md.
-    std::size_t width = 4;
+    std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
     // The agent's own container, when it runs in one: never touched, whatever it is labelled.
     std::string own_container_id;
     // The host's routes and addresses, asked for when a network is to get a subnet. Optional:

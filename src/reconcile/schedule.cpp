@@ -57,11 +57,6 @@ Load load_of(const Step& step) {
             return Load::pulling;
         case Action::build_image:
             return Load::building;
-        case Action::create_network:
-        case Action::create_volume:
-        case Action::create_container:
-        case Action::start_container:
-            return Load::making;
         default:
             return Load::engine;
     }
@@ -91,15 +86,11 @@ std::size_t Room::under_way(Load load) const {
 }
 
 bool Room::is_left(Load load) const {
-    const auto engines = under_way(Load::engine);
-    const bool crowded = engines + under_way(Load::making) >= 2 * width_;
     switch (load) {
         case Load::engine:
-            return engines < width_ && !crowded;
-        case Load::making:
-            return !crowded;
+            return under_way(Load::engine) < width_;
         case Load::stopping:
-            return engines < width_ && !crowded && under_way(Load::waiting) < kWaitingSteps;
+            return under_way(Load::engine) < width_ && under_way(Load::waiting) < kWaitingSteps;
         case Load::pulling:
             return under_way(Load::pulling) < kPulls;
         case Load::waiting:

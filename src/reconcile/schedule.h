@@ -12,7 +12,6 @@ namespace trailer::reconcile {
 // What a step takes while it is under way.
 enum class Load {
     engine,    // work of the engine's, of which it does a few at once
-    making,    // the same, but half of it is waiting for the kernel: of that it does twice as many
     stopping,  // work of the engine's while it is brief; then it waits for a process to end
     waiting,   // for a process to end
     pulling,   // mostly waits for a registry

@@ -80,22 +80,6 @@ TEST(Schedule, AStopLeavesItsPlaceToOthersOnceItOnlyWaits) {
     EXPECT_TRUE(later.is_left(Load::stopping));
 }
 
-TEST(Schedule, TwiceAsManyAreMadeAtOnceAsAreTakenAway) {
-    Room room(2);
-    for (int i = 0; i < 4; ++i) {
-        EXPECT_TRUE(room.is_left(Load::making)) << i;
-        EXPECT_EQ(room.is_left(Load::engine), i < 4) << i;
-        room.take(Load::making);
-    }
-    EXPECT_FALSE(room.is_left(Load::making));
-    EXPECT_FALSE(room.is_left(Load::engine));
-    Room other(2);
-    other.take(Load::engine);
-    other.take(Load::engine);
-    EXPECT_FALSE(other.is_left(Load::engine));
-    EXPECT_TRUE(other.is_left(Load::making));
-}
-
 TEST(Schedule, LookingAtAnOutcomeAndWaitingForARegistryTakeNoPlaceOfTheEngines) {
     Room room(1);
     for (int i = 0; i < 3; ++i) {

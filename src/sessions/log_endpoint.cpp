@@ -32,6 +32,7 @@ Task<> LogEndpoint::open() {
     }
     container_ = place.container->id;
     to_skip_ = at_last_;
+    skip_time_ = last_time_;
     runtime::LogSpec spec{.container = container_,
                           .follow = query_.follow,
                           .tail = query_.tail,
@@ -94,14 +95,13 @@ Task<bool> LogEndpoint::open_again() {
 
 void LogEndpoint::add(std::span<const runtime::LogEntry> entries) {
     for (const auto& entry : entries) {
+        if (to_skip_ > 0 && entry.time == skip_time_) {
+            --to_skip_;
+            continue;
+        }
         if (entry.time == last_time_) {
-            if (to_skip_ > 0) {
-                --to_skip_;
-                continue;
-            }
             ++at_last_;
         } else {
-            to_skip_ = 0;
             last_time_ = entry.time;
             at_last_ = 1;
         }

@@ -42,7 +42,10 @@ class LogEndpoint : public Endpoint {
     std::unique_ptr<runtime::LogStream> stream_;
     std::string last_time_;     // of the newest entry that was taken
     std::int64_t at_last_ = 0;  // how many entries have that time
-    std::int64_t to_skip_ = 0;  // of those that come, at last_time_
+    // Of those that come, so many at that time are known. Between them may stand later ones: the
+    // engine writes the two streams of a container as they come, not by their times.
+    std::int64_t to_skip_ = 0;
+    std::string skip_time_;
     std::deque<std::string> messages_;
 };
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,13 +104,24 @@ class Engine:
         self.call("DELETE", f"/containers/{name}?force=1", ok=(204, 404))
 
     def _remove_for_good(self, container):
-        """An engine that was restarted may keep a container's files busy for a while (20.10)."""
-        for _ in range(20):
-            self.call("DELETE", f"/containers/{container}?force=1&v=1", ok=(204, 404, 409, 500))
+        """An engine that was restarted may keep a container's files busy for a while (20.10). False if it does so for long."""
+        for _ in range(8):
+            answer = self.call("DELETE", f"/containers/{container}?force=1&v=1", ok=(204, 404, 409, 500))
             if not self.exists("containers", container):
-                return
+                return True
             time.sleep(0.5)
-        self.call("DELETE", f"/containers/{container}?force=1&v=1", ok=(204, 404))
+        if "device or resource busy" not in str(answer):
+            raise AssertionError(f"container {container} can't be removed: {answer}")
+        return False
+
+    def _forget(self, containers):
+        """Of an engine that was ended in the middle of a start a mount may be left to which no path leads any more: its
+        container can't be removed by anybody. An engine that begins without it does not mind."""
+        tool = str(ROOT / "tools/engine")
+        subprocess.run([tool, "stop", self.directory], check=True, timeout=60)
+        for each in containers:
+            shutil.rmtree(pathlib.Path(self.directory) / "data/containers" / each)
+        subprocess.run([tool, "start", self.directory], check=True, timeout=60, stdout=subprocess.DEVNULL)
 
     def _remove_network_for_good(self, network):
         """An engine ended in the middle of a start may keep the endpoint of a container that is no more (20.10)."""
@@ -127,9 +139,10 @@ class Engine:
     def clean(self):
         """Removes all that Trailer made, and all containers."""
         with concurrent.futures.ThreadPoolExecutor(4) as pool:  # hundreds, sometimes
-            gone = [pool.submit(self._remove_for_good, container["Id"]) for container in self.call("GET", "/containers/json?all=1")]
-        for each in gone:
-            each.result()
+            containers = [each["Id"] for each in self.call("GET", "/containers/json?all=1")]
+            left = [each for each, gone in zip(containers, pool.map(self._remove_for_good, containers)) if not gone]
+        if left:
+            self._forget(left)
         managed = urllib.parse.quote(json.dumps({"label": ["dev.trailer.managed=true"]}))
         for network in self.call("GET", f"/networks?filters={managed}"):
             self._remove_network_for_good(network["Id"])

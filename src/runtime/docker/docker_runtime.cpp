@@ -156,9 +156,12 @@ class DockerRuntime : public ContainerRuntime {
             co_await api_.call("POST", "/containers/" + path_escape(id) + "/start", nullptr, doing);
         } catch (const Error& e) {
             // 20.10, ended between a container's stop and its clearing away, leaves a task of it in
-            // containerd: "task ID: already exists", at every start to come.
+            // containerd: "task ID: already exists", at every start to come. Ended in the middle of
+            // a start it leaves a task that never begins: "id already in use".
             const std::string_view words = e.what();
-            if (words.find("task " + id + ": already exists") == words.npos) throw;
+            const bool left_over = words.find("task " + id + ": already exists") != words.npos ||
+                                   words.ends_with(": id already in use");
+            if (!left_over) throw;
             throw Unstartable(e.what());
         }
     }
