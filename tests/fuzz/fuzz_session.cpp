@@ -114,7 +114,7 @@ class Faithful {
     }
     void flush() {
         if (opening_) return;
-        while (next_ < outbox_.end()) line_->send(outbox_.at(next_++));
+        while (next_ < outbox_.end()) line_->send(*outbox_.at(next_++));
     }
     // False when nothing was there.
     bool hear() {
