@@ -1,22 +1,22 @@
 // WebSocket messages from a client to a server over loopback TCP, both in this thread: ours, and
-// Beast's on the same stream, set as well as it can be (decision 19). Bytes and messages per second
-// of CPU, of both ends together.
+// Beast's, set as well as it can be (decision 19).
 #include <benchmark/benchmark.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket.hpp>
 
 #include "aio/task_group.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
-#include "net/stream.h"
 
 namespace trailer::net {
 namespace {
 
+namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr int kMessages = 2000;  // in one iteration, and one back at its end
@@ -74,8 +74,8 @@ BENCHMARK(websocket_ours)->Arg(16)->Arg(1 << 10)->Arg(32 << 10)->Arg(96 << 10);
 
 // --- Beast's
 
-Task<> answer_beasts(Stream stream) {
-    websocket::stream<Stream> socket(std::move(stream));
+Task<> answer_beasts(beast::tcp_stream stream) {
+    websocket::stream<beast::tcp_stream> socket(std::move(stream));
     co_await socket.async_accept(asio::use_awaitable);
     for (int heard = 0;;) {
         std::string message;
@@ -91,7 +91,7 @@ Task<> answer_beasts(Stream stream) {
 Task<> accept_beasts(asio::ip::tcp::acceptor* acceptor) {
     auto socket = co_await acceptor->async_accept(asio::use_awaitable);
     socket.set_option(asio::ip::tcp::no_delay(true));
-    Stream stream{asio::generic::stream_protocol::socket(std::move(socket))};
+    beast::tcp_stream stream(std::move(socket));
     co_await answer_beasts(std::move(stream));
 }
 
@@ -99,10 +99,10 @@ Task<> beasts(asio::any_io_executor executor, benchmark::State* state) {
     asio::ip::tcp::acceptor acceptor(executor, {asio::ip::make_address("127.0.0.1"), 0});
     aio::TaskGroup serving(executor);
     serving.spawn(accept_beasts(&acceptor));
-    const auto endpoint =
-        Endpoint::parse(fmt::format("http://127.0.0.1:{}", acceptor.local_endpoint().port()));
-    auto stream = co_await connect(endpoint, nullptr, aio::Deadline::in(std::chrono::seconds(5)));
-    websocket::stream<Stream> socket(std::move(stream));
+    beast::tcp_stream stream(executor);
+    co_await stream.async_connect(acceptor.local_endpoint(), asio::use_awaitable);
+    stream.socket().set_option(asio::ip::tcp::no_delay(true));
+    websocket::stream<beast::tcp_stream> socket(std::move(stream));
     socket.auto_fragment(false);
     socket.write_buffer_bytes(static_cast<std::size_t>(state->range(0)) + 1024);  // masked at once
     co_await socket.async_handshake("localhost", "/", asio::use_awaitable);
@@ -116,7 +116,7 @@ Task<> beasts(asio::any_io_executor executor, benchmark::State* state) {
         auto buffer = asio::dynamic_buffer(answer);
         co_await socket.async_read(buffer, asio::use_awaitable);
     }
-    socket.next_layer().close();
+    socket.next_layer().socket().close();
     co_await serving.join();
 }
 
