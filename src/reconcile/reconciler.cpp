@@ -265,12 +265,11 @@ class Reconciler::Impl {
     Task<> look() {
         if (Clock::now() - listed_ > kListAnew) observer_.missed_events();
         if (!observer_.has_news()) co_return;
-        const bool was_ready = observer_.ready();
         const bool listed = co_await observer_.look([this](const runtime::Container& container) {
             const auto id = container.labels.find(runtime::label::kId);
             return id != container.labels.end() && busy_.contains({Kind::workspace, id->second});
         });
-        if (observer_.has_changes() || !was_ready) wake();
+        if (observer_.has_changes() || held_up_) wake();
         if (!listed) co_return;
         listed_ = Clock::now();
         observer_.memory().images_in_use.clear();
@@ -281,7 +280,8 @@ class Reconciler::Impl {
 
     Task<> work(aio::TaskGroup* tasks) {
         for (;;) {
-            if (wanted_ && observer_.ready()) round(*tasks);
+            held_up_ = !wanted_ || !observer_.ready();
+            if (!held_up_) round(*tasks);
             co_await wake_->wait_for(until_next());
         }
     }
@@ -573,6 +573,9 @@ class Reconciler::Impl {
     std::map<Key, const Wanted*> wanted_by_key_;
     std::optional<aio::Signal> wake_;
     std::optional<aio::Signal> news_;  // for observe()
+    // The loop was woken and could not plan yet: the next look wakes it, whatever it sees. Not
+    // asked before a look: a wish that comes during one holds the loop up as well.
+    bool held_up_ = true;
     Clock::time_point listed_{};
     Clock::time_point disk_looked_at_{};
     std::optional<Timestamp> look_again_;

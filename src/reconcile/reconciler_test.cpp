@@ -596,6 +596,29 @@ TEST(ReconcilerTest, AStepThatIsDoneHoldsNoPlaceWhileItsOutcomeIsLookedAt) {
     world.play(slow_looks(world));
 }
 
+Task<> wish_during_a_look(World& world) {
+    add_workspace(world.desired, "first");
+    world.apply();
+    co_await world.until_status("first", State::running);
+    co_await aio::sleep(60ms);  // nothing is left to be looked at
+    world.engine.hold("list_images");
+    world.engine.tag_image_again("image:1");
+    co_await world.until([&] { return world.engine.held() == 1; }, "a look at the images");
+    add_image(world.desired, "tools").spec = {.reference = "image:2"};
+    add_workspace(world.desired, "second").spec.image = "tools";
+    world.apply();
+    co_await aio::sleep(5ms);
+    world.engine.let_go();
+    co_await world.until_status("second", State::running);
+}
+
+// The plan waits for what the references mean, and must be made once that is known: a look that
+// began before the wish had found out by the way, and woke nobody.
+TEST(ReconcilerTest, AWishThatComesDuringALookAtTheImagesIsPlannedAfterIt) {
+    World world;
+    world.play(wish_during_a_look(world));
+}
+
 Task<> one_that_can_not_be_started(World& world) {
     add_workspace(world.desired, "dev");
     world.apply();

@@ -75,6 +75,13 @@ void FakeRuntime::add_image(const std::string& reference) {
     tell({.type = Event::Type::image, .action = "tag", .id = id, .name = reference});
 }
 
+void FakeRuntime::tag_image_again(const std::string& reference) {
+    for (const auto& [id, image] : images_) {
+        if (std::ranges::find(image.references, reference) == image.references.end()) continue;
+        tell({.type = Event::Type::image, .action = "tag", .id = id, .name = reference});
+    }
+}
+
 void FakeRuntime::kill_container(const std::string& name, int exit_code) {
     auto& made = get(name);
     made.container.state = ContainerState::exited;

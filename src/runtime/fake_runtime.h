@@ -43,6 +43,8 @@ class FakeRuntime : public ContainerRuntime {
     void put_network(NetworkSpec spec);
     void put_volume(VolumeSpec spec);
     void add_image(const std::string& reference);
+    // With a name that it has: an event, and nothing is otherwise.
+    void tag_image_again(const std::string& reference);
     // The default registry has another image of that reference now; a pull brings it.
     void move_tag(const std::string& reference) { moved_.insert(reference); }
     void kill_container(const std::string& name, int exit_code);

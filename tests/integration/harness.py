@@ -214,15 +214,20 @@ class Api:
             raise
 
     def wait(self, kind, name, status, timeout=30.0):
-        def reached():
-            seen = self.status(kind, name)
-            if seen == status:
-                return True
-            if seen == "error" and status is not None:
-                raise AssertionError(f"{kind}/{name} is in error: {self.get(f'/api/{kind}/{name}')['messages']}")
-            return False
+        seen = None
 
-        wait_until(reached, f"{kind}/{name} to be {status}", timeout)
+        def reached():
+            nonlocal seen
+            seen = self.status(kind, name)
+            if seen == "error" and status not in (None, "error"):
+                raise AssertionError(f"{kind}/{name} is in error: {self.get(f'/api/{kind}/{name}')['messages']}")
+            return seen == status
+
+        try:
+            wait_until(reached, f"{kind}/{name} to be {status}", timeout)
+        except AssertionError as late:
+            whole = self.get(f"/api/{kind}/{name}") if seen else None
+            raise AssertionError(f"{late}; the resource: {whole}") from late
         return None if status is None else self.get(f"/api/{kind}/{name}")
 
     def wait_error(self, kind, name, timeout=30.0):
