@@ -1,5 +1,6 @@
 // What the reconciler pays for each event on a host with many workspaces.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include "reconcile/plan.h"
 #include "reconcile/status.h"
@@ -10,7 +11,7 @@ namespace {
 protocol::DesiredState desired_state(std::int64_t count) {
     protocol::DesiredState desired{.host_id = "host-1", .revision = 1};
     for (std::int64_t i = 0; i < count; ++i) {
-        const auto name = "ws" + std::to_string(i);
+        const auto name = fmt::format("ws{:04}", i);  // and so its id: a server sends them in order
         desired.networks.push_back({.id = "net-" + name, .name = name + "-net", .revision = 1});
         desired.volumes.push_back({.id = "vol-" + name, .name = name + "-vol", .revision = 1});
         auto& workspace = desired.workspaces.emplace_back();
@@ -62,6 +63,16 @@ void plan_with_nothing_to_do(benchmark::State& state) {
     }
 }
 BENCHMARK(plan_with_nothing_to_do)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMicrosecond);
+
+void compile_after_one_change(benchmark::State& state) {
+    auto desired = desired_state(state.range(0));
+    auto wanted = compile(desired, {});
+    for (auto _ : state) {
+        ++desired.workspaces[0].revision;
+        wanted = compile(desired, {}, wanted);
+    }
+}
+BENCHMARK(compile_after_one_change)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMicrosecond);
 
 void plan_from_nothing(benchmark::State& state) {
     const auto wanted = compile(desired_state(state.range(0)), {});

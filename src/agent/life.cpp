@@ -120,7 +120,7 @@ void Life::start_reconciler(std::string own_container_id) {
                   desired->revision, desired->workspaces.size());
         // desired_ stays as it is: the server knows better which of these were in force, and until
         // it has told, what is to be told of its drift is not repaired.
-        reconciler_->set_desired(std::move(*desired), reconcile::Origin::cache);
+        reconciler_->set_desired(*desired, reconcile::Origin::cache);
     }
 }
 

@@ -278,7 +278,7 @@ TEST(PlannerProperties, CompilingAChangeComesOutAsCompilingTheWhole) {
                 ++desired.workspaces.front().revision;
                 desired.workspaces.front().spec.env["B"] = std::to_string(i);
             }
-            auto wanted = compile(desired, {}, before, compiled);
+            auto wanted = compile(desired, {}, compiled);
             RC_ASSERT(wanted == compile(desired, {}));
             before = std::move(desired);
             compiled = std::move(wanted);

@@ -48,41 +48,29 @@ class Reconciler::Impl {
           reports_(std::move(sink)),
           observer_(runtime, options_.own_container_id) {}
 
-    void set_desired(protocol::DesiredState desired, Origin origin) {
+    void set_desired(const protocol::DesiredState& desired, Origin origin) {
         observer_.memory().from_cache = origin == Origin::cache;
-        struct Before {
-            std::int64_t revision;
-            std::string fault;
-        };
-        std::map<Key, Before> before;
-        for_each_wanted([&](const auto& each) { before[each.key] = {each.revision, each.fault}; });
-        wanted_ = std::make_shared<const WantedState>(
-            wanted_ ? compile(desired, options_.bounds, desired_, *wanted_)
-                    : compile(desired, options_.bounds));
-        desired_ = std::move(desired);
+        // What the former map points to lives until the end.
+        const auto former = std::exchange(
+            wanted_, std::make_shared<const WantedState>(
+                         compile(desired, options_.bounds, wanted_ ? *wanted_ : WantedState{})));
+        auto gone = std::exchange(wanted_by_key_, {});
         observer_.set_references(references_of(*wanted_));
-        wanted_by_key_.clear();
         for_each_wanted([&](const auto& each) {
-            wanted_by_key_[each.key] = &each;
-            const auto found = before.find(each.key);
-            const bool same = found != before.end() && found->second.revision == each.revision;
-            if (!same || found->second.fault != each.fault) to_tell_.insert(each.key);
-            if (same) {
-                before.erase(found);
-            } else {
+            wanted_by_key_.emplace_hint(wanted_by_key_.end(), each.key, &each);
+            const auto found = gone.find(each.key);
+            const auto* was = found == gone.end() ? nullptr : found->second;
+            if (was == nullptr || was->revision != each.revision) {
                 attempts_.forget(each.key);
+                abandon(each.key);
+                to_tell_.insert(each.key);
+            } else if (was->fault != each.fault) {
+                to_tell_.insert(each.key);
             }
+            if (was != nullptr) gone.erase(found);
         });
-        for (const auto& [key, was] : before) abandon(key);
-        const auto unknown = [&](const Key& key) { return !wanted_by_key_.contains(key); };
-        reports_.forget_if(unknown);
-        attempts_.forget_steps_if(unknown);
-        std::erase_if(told_setbacks_, [&](const auto& each) { return unknown(each.first); });
-        std::erase_if(told_progress_, [&](const auto& each) { return unknown(each.first); });
-        std::erase_if(observer_.memory().applied,
-                      [&](const auto& each) { return unknown({Kind::workspace, each.first}); });
-        std::erase_if(observer_.memory().pulled,
-                      [&](const std::string& id) { return unknown({Kind::image, id}); });
+        for (const auto& [key, was] : gone) abandon(key);
+        if (!gone.empty() || !former) forget_the_unknown();
         if (news_ && observer_.has_news()) news_->notify();
         wake();
     }
@@ -171,6 +159,18 @@ class Reconciler::Impl {
   private:
     void wake() {
         if (wake_) wake_->notify();
+    }
+
+    void forget_the_unknown() {
+        const auto unknown = [&](const Key& key) { return !wanted_by_key_.contains(key); };
+        reports_.forget_if(unknown);
+        attempts_.forget_steps_if(unknown);
+        std::erase_if(told_setbacks_, [&](const auto& each) { return unknown(each.first); });
+        std::erase_if(told_progress_, [&](const auto& each) { return unknown(each.first); });
+        std::erase_if(observer_.memory().applied,
+                      [&](const auto& each) { return unknown({Kind::workspace, each.first}); });
+        std::erase_if(observer_.memory().pulled,
+                      [&](const std::string& id) { return unknown({Kind::image, id}); });
     }
 
     // What a step waits for may take very long: another wish need not wait for its end.
@@ -568,7 +568,6 @@ class Reconciler::Impl {
     std::int64_t collected_count_ = 0;
     std::map<Key, std::string> told_setbacks_;
     bool enabled_ = true;
-    protocol::DesiredState desired_;  // that wanted_ was compiled from
     std::shared_ptr<const WantedState> wanted_;
     std::map<Key, const Wanted*> wanted_by_key_;
     std::optional<aio::Signal> wake_;
@@ -594,8 +593,8 @@ Reconciler::Reconciler(runtime::ContainerRuntime& runtime, Options options, Sink
     : impl_(std::make_unique<Impl>(runtime, std::move(options), std::move(sink))) {}
 Reconciler::~Reconciler() = default;
 
-void Reconciler::set_desired(protocol::DesiredState desired, Origin origin) {
-    impl_->set_desired(std::move(desired), origin);
+void Reconciler::set_desired(const protocol::DesiredState& desired, Origin origin) {
+    impl_->set_desired(desired, origin);
 }
 void Reconciler::set_settings(const protocol::HostSettings& settings) {
     impl_->set_settings(settings);

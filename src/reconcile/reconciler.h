@@ -45,7 +45,7 @@ class Reconciler {
 
     // Takes effect at once; steps under way end first. What a newer state no longer wants is not
     // begun.
-    void set_desired(protocol::DesiredState desired, Origin origin = Origin::server);
+    void set_desired(const protocol::DesiredState& desired, Origin origin = Origin::server);
     void set_settings(
         const protocol::HostSettings& settings);  // time limits, leftovers, collection
     // A disabled host is left as it is: steps under way end, none is begun.

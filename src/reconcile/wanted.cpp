@@ -102,6 +102,7 @@ WantedNetwork network_of(const protocol::DesiredNetwork& desired, const Bounds& 
         .mode = spec.mode ? wire::to_text(*spec.mode) : "",
         .internal = spec.internal,
         .labels = labels_of(spec.labels, wanted, host_id)};
+    wanted.desired = desired;
     return wanted;
 }
 
@@ -113,6 +114,7 @@ WantedVolume volume_of(const protocol::DesiredVolume& desired, const Bounds& bou
                    .driver = desired.spec.driver,
                    .driver_options = desired.spec.driver_options,
                    .labels = labels_of(desired.spec.labels, wanted, host_id)};
+    wanted.desired = desired;
     return wanted;
 }
 
@@ -339,22 +341,51 @@ WantedWorkspace workspace_of(const protocol::DesiredWorkspace& desired, const In
     container.labels[label::kSpecHash] = wanted.hash;
     container.labels[label::kSpec] = text;
     container.labels[label::kRevision] = std::to_string(desired.revision);
+    wanted.desired = desired;
     return wanted;
 }
 
-// All that a workspace is compiled from beside itself.
-bool same_surroundings(const protocol::DesiredState& a, const protocol::DesiredState& b) {
+// Whether all that workspaces are compiled from beside themselves is as it was.
+bool same_surroundings(const protocol::DesiredState& desired, const WantedState& state,
+                       const WantedState& before) {
     const auto same_name = [](const auto& one, const auto& other) {
-        return one.id == other.id && one.name == other.name && one.deleting == other.deleting;
+        return one.id == other.key.id && one.name == other.name && one.deleting == other.deleting;
     };
-    return a.host_id == b.host_id && a.networks == b.networks && a.volumes == b.volumes &&
-           a.images == b.images && std::ranges::equal(a.workspaces, b.workspaces, same_name);
+    return state.host_id == before.host_id && state.networks == before.networks &&
+           state.volumes == before.volumes && state.images == before.images &&
+           std::ranges::equal(desired.workspaces, before.workspaces, same_name);
 }
 
 // Its links may lead elsewhere by now.
-bool mounts_host_path(const protocol::DesiredWorkspace& workspace) {
+bool follows_links(const protocol::DesiredNetwork&) {
+    return false;
+}
+bool follows_links(const protocol::DesiredVolume& volume) {
+    return !volume.spec.driver_options.empty();
+}
+bool follows_links(const protocol::DesiredWorkspace& workspace) {
     return std::ranges::any_of(workspace.spec.mounts,
                                [](const auto& mount) { return !mount.bind.empty(); });
+}
+
+// Each comes out of `make`, but for those that did so already when `before` was compiled, where
+// nothing else that they are made from has changed (`alike`). Both lists are in the order of ids.
+template <typename Wants, typename Desired, typename Make>
+SharedList<Wants> compile_each(const std::vector<Desired>& desired, const SharedList<Wants>& before,
+                               bool alike, Make make) {
+    SharedList<Wants> list;
+    list.reserve(desired.size());
+    std::size_t place = 0;
+    for (const auto& each : desired) {
+        while (place < before.size() && before[place].key.id < each.id) ++place;
+        const bool same = alike && place < before.size() && before[place].desired == each;
+        if (same && !follows_links(each)) {
+            list.push_back_shared(before, place);
+        } else {
+            list.push_back(make(each));
+        }
+    }
+    return list;
 }
 
 }  // namespace
@@ -368,35 +399,26 @@ std::set<std::string> references_of(const WantedState& wanted) {
 }
 
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds) {
-    return compile(desired, bounds, {}, {});
+    return compile(desired, bounds, {});
 }
 
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds,
-                    const protocol::DesiredState& before, const WantedState& compiled) {
+                    const WantedState& before) {
     WantedState state{.host_id = desired.host_id,
                       .revision = desired.revision,
                       .network_pools = bounds.network_pools,
                       .network_pool_prefix = bounds.network_pool_prefix};
-    for (const auto& each : desired.networks) {
-        state.networks.push_back(network_of(each, bounds, desired.host_id));
-    }
-    for (const auto& each : desired.volumes) {
-        state.volumes.push_back(volume_of(each, bounds, desired.host_id));
-    }
-    for (const auto& each : desired.images) {
-        state.images.push_back(image_of(each, desired.host_id));
-    }
+    const auto& host = desired.host_id;
+    const bool same_host = host == before.host_id;
+    state.networks = compile_each(desired.networks, before.networks, same_host,
+                                  [&](const auto& each) { return network_of(each, bounds, host); });
+    state.volumes = compile_each(desired.volumes, before.volumes, same_host,
+                                 [&](const auto& each) { return volume_of(each, bounds, host); });
+    for (const auto& each : desired.images) state.images.push_back(image_of(each, host));
     const Index index(desired, state);
-    const bool alike = same_surroundings(desired, before);
-    state.workspaces.reserve(desired.workspaces.size());
-    for (std::size_t i = 0; i < desired.workspaces.size(); ++i) {
-        const auto& each = desired.workspaces[i];
-        if (alike && each == before.workspaces[i] && !mounts_host_path(each)) {
-            state.workspaces.push_back(compiled.workspaces[i]);
-        } else {
-            state.workspaces.push_back(workspace_of(each, index, bounds, desired.host_id));
-        }
-    }
+    state.workspaces = compile_each(
+        desired.workspaces, before.workspaces, same_surroundings(desired, state, before),
+        [&](const auto& each) { return workspace_of(each, index, bounds, host); });
     return state;
 }
 

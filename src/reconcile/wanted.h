@@ -9,6 +9,7 @@
 
 #include "protocol/agent.h"
 #include "reconcile/bounds.h"
+#include "reconcile/shared_list.h"
 #include "runtime/runtime.h"
 
 namespace trailer::reconcile {
@@ -23,7 +24,7 @@ struct Key {
     auto operator<=>(const Key&) const = default;
 };
 
-// What all kinds share.
+// What all kinds share. `desired` is what each was compiled from.
 struct Wanted {
     Key key;
     std::string name;
@@ -36,12 +37,14 @@ struct Wanted {
 
 struct WantedNetwork : Wanted {
     runtime::NetworkSpec spec;
+    protocol::DesiredNetwork desired;
 
     bool operator==(const WantedNetwork&) const = default;
 };
 
 struct WantedVolume : Wanted {
     runtime::VolumeSpec spec;
+    protocol::DesiredVolume desired;
 
     bool operator==(const WantedVolume&) const = default;
 };
@@ -76,6 +79,7 @@ struct WantedWorkspace : Wanted {
     protocol::ReplacePolicy replace;
     protocol::DriftPolicy drift = protocol::DriftPolicy::repair;
     std::int64_t applied_revision = 0;  // as told by the server
+    protocol::DesiredWorkspace desired;
 
     bool operator==(const WantedWorkspace&) const = default;
 };
@@ -85,10 +89,10 @@ struct WantedState {
     std::int64_t revision = 0;
     std::vector<std::string> network_pools;
     int network_pool_prefix = 24;
-    std::vector<WantedNetwork> networks;
-    std::vector<WantedVolume> volumes;
+    SharedList<WantedNetwork> networks;
+    SharedList<WantedVolume> volumes;
     std::vector<WantedImage> images;
-    std::vector<WantedWorkspace> workspaces;
+    SharedList<WantedWorkspace> workspaces;
 
     bool operator==(const WantedState&) const = default;
 };
@@ -98,9 +102,9 @@ std::set<std::string> references_of(const WantedState& wanted);
 
 // Reads nothing but its arguments and, for bind mounts, the host's symbolic links.
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds);
-// The same, when `before` had been compiled to `compiled` with these bounds: workspaces that come
-// out as they did are taken over.
+// The same, when `before` was compiled with these bounds: what comes out as it did is shared with
+// it.
 WantedState compile(const protocol::DesiredState& desired, const Bounds& bounds,
-                    const protocol::DesiredState& before, const WantedState& compiled);
+                    const WantedState& before);
 
 }  // namespace trailer::reconcile
