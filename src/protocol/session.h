@@ -96,7 +96,7 @@ struct LogQuery {
     std::optional<std::int64_t> tail;  // the last so many lines; absent: all
     std::string since;                 // RFC 3339, to the nanosecond; empty: from the first
     std::string until;                 // empty: to the last
-    std::int64_t skip = 0;             // lines at exactly `since` that are known already
+    std::int64_t skip = 0;             // known already: so many, the first from `since` on
     bool timestamps = false;           // each line begins with its time and a space
 
     bool operator==(const LogQuery&) const = default;

@@ -35,9 +35,8 @@ class SharedList {
     }
 
     bool operator==(const SharedList& other) const {
-        return std::ranges::equal(values_, other.values_, [](const auto& a, const auto& b) {
-            return a == b || *a == *b;
-        });
+        return std::ranges::equal(values_, other.values_,
+                                  [](const auto& a, const auto& b) { return a == b || *a == *b; });
     }
 
   private:

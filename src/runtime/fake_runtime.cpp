@@ -738,13 +738,14 @@ class FakeRuntime::Log : public LogStream {
             const auto* made = runtime_.find(spec_.container);
             if (made == nullptr || runtime_.down_) co_return entries_;
             lines_.assign(made->log.begin() + static_cast<long>(next_), made->log.end());
+            next_ = made->log.size();
+            std::erase_if(lines_, [&](const auto& each) { return each.time < spec_.since; });
             if (!lines_.empty()) break;
             if (!spec_.follow || made->container.state != ContainerState::running) {
                 co_return entries_;
             }
             co_await aio::sleep(std::chrono::milliseconds(1));
         }
-        next_ += lines_.size();
         for (const auto& each : lines_) {
             entries_.push_back({.errors = each.errors, .time = each.time, .text = each.text});
         }
@@ -763,8 +764,7 @@ Task<std::unique_ptr<LogStream>> FakeRuntime::logs(LogSpec spec) {
     co_await enter("logs", spec.container);
     const auto& log = get(spec.container).log;
     std::size_t next = 0;
-    while (next < log.size() && log[next].time < spec.since) ++next;
-    if (spec.tail && log.size() - next > static_cast<std::size_t>(*spec.tail)) {
+    if (spec.tail && log.size() > static_cast<std::size_t>(*spec.tail)) {
         next = log.size() - static_cast<std::size_t>(*spec.tail);
     }
     co_return std::make_unique<Log>(*this, std::move(spec), next);

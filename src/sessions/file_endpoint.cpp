@@ -61,7 +61,7 @@ FileEndpoint::FileEndpoint(std::filesystem::path file, protocol::LogQuery query)
     : file_(std::move(file)), query_(std::move(query)) {
     open(file_);
     if (!query_.since.empty()) {
-        known_until_ = parse_rfc3339(query_.since);
+        since_ = parse_rfc3339(query_.since);
         go_back_to_since();
     } else if (query_.tail) {
         stream_.seekg(begin_of_last(stream_, *query_.tail));
@@ -82,7 +82,7 @@ void FileEndpoint::go_back_to_since() {
     stream_.seekg(0);
     const auto begin = time_of(first);
     const auto before = predecessor_of(file_);
-    if ((!begin || *begin > *known_until_) && inode_of(before) != 0) open(before);
+    if ((!begin || *begin > *since_) && inode_of(before) != 0) open(before);
 }
 
 bool FileEndpoint::was_moved() const {
@@ -91,15 +91,13 @@ bool FileEndpoint::was_moved() const {
 }
 
 bool FileEndpoint::is_wanted(std::string_view line) {
-    if (!known_until_) return true;
+    if (!since_) return true;
     line_time_ = time_of(line).value_or(line_time_);
-    if (line_time_ < *known_until_) return false;
-    if (line_time_ == *known_until_ && query_.skip > 0) {
-        --query_.skip;
-        return false;
-    }
-    if (line_time_ > *known_until_) known_until_.reset();
-    return true;
+    if (line_time_ < *since_) return false;
+    const bool known = query_.skip > 0;
+    if (known) --query_.skip;
+    if (query_.skip == 0) since_.reset();
+    return !known;
 }
 
 // Takes them out of `rest_`.

@@ -33,8 +33,8 @@ class FileEndpoint : public Endpoint {
     std::ifstream stream_;
     std::uint64_t inode_ = 0;
     std::string rest_;  // of a line whose end has not come
-    // What is known to the one who asks; nothing once a line that is not has come.
-    std::optional<Timestamp> known_until_;
+    // From when on is asked; nothing once all that comes is to be given.
+    std::optional<Timestamp> since_;
     Timestamp line_time_{};
 };
 

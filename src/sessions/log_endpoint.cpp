@@ -21,8 +21,7 @@ LogEndpoint::LogEndpoint(runtime::ContainerRuntime& runtime, std::function<runti
       find_(std::move(find)),
       query_(std::move(query)),
       notices_(notices),
-      last_time_(query_.since),
-      at_last_(query_.skip) {}
+      mark_(query_) {}
 
 Task<> LogEndpoint::open() {
     const auto place = find_();
@@ -31,12 +30,12 @@ Task<> LogEndpoint::open() {
                     place.name);
     }
     container_ = place.container->id;
-    to_skip_ = at_last_;
-    skip_time_ = last_time_;
+    to_skip_ = mark_.skip();
+    known_until_ = mark_.newest();
     runtime::LogSpec spec{.container = container_,
                           .follow = query_.follow,
                           .tail = query_.tail,
-                          .since = last_time_,
+                          .since = mark_.since(),
                           .until = query_.until};
     stream_ = co_await runtime_.logs(std::move(spec));
 }
@@ -76,10 +75,7 @@ Task<bool> LogEndpoint::open_again() {
         if (!place.container) continue;
         const bool replaced = place.container->id != container_;
         if (!replaced && place.container->state != runtime::ContainerState::running) continue;
-        if (replaced) {
-            last_time_.clear();
-            at_last_ = 0;
-        }
+        if (replaced) mark_ = {};
         try {
             co_await open();
         } catch (const Error& e) {
@@ -95,16 +91,12 @@ Task<bool> LogEndpoint::open_again() {
 
 void LogEndpoint::add(std::span<const runtime::LogEntry> entries) {
     for (const auto& entry : entries) {
-        if (to_skip_ > 0 && entry.time == skip_time_) {
+        if (to_skip_ > 0 && (known_until_.empty() || entry.time <= known_until_)) {
             --to_skip_;
             continue;
         }
-        if (entry.time == last_time_) {
-            ++at_last_;
-        } else {
-            last_time_ = entry.time;
-            at_last_ = 1;
-        }
+        to_skip_ = 0;
+        mark_.pass(entry.time);
         auto& message = message_for(entry.errors);
         if (query_.timestamps) message.append(entry.time) += ' ';
         message += entry.text;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 
+#include "protocol/log_mark.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "sessions/endpoint.h"
@@ -40,12 +41,11 @@ class LogEndpoint : public Endpoint {
 
     std::string container_;  // whose log is being read
     std::unique_ptr<runtime::LogStream> stream_;
-    std::string last_time_;     // of the newest entry that was taken
-    std::int64_t at_last_ = 0;  // how many entries have that time
-    // Of those that come, so many at that time are known. Between them may stand later ones: the
-    // engine writes the two streams of a container as they come, not by their times.
+    protocol::LogMark mark_;
+    // Of those that come first, so many are known; none that is newer than `known_until_`, where
+    // that is known: then the engine has thrown those away.
     std::int64_t to_skip_ = 0;
-    std::string skip_time_;
+    std::string known_until_;
     std::deque<std::string> messages_;
 };
 

@@ -447,6 +447,7 @@ TEST(FileEndpointTest, GoesOnFromWhatIsKnown) {
     const std::string since = "2026-11-24T01:02:02.000Z";
     EXPECT_EQ(read_log(log, {.since = since}), at(2, "b") + "of b\n" + at(2, "c") + at(3, "d"));
     EXPECT_EQ(read_log(log, {.since = since, .skip = 2}), at(2, "c") + at(3, "d"));
+    EXPECT_EQ(read_log(log, {.since = since, .skip = 3}), at(3, "d"));
     EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:59Z"}), "");
 }
 

@@ -36,7 +36,7 @@ std::vector<LogEntry> entries_of(std::string_view data, LogTimes times) {
 
 void LogPlace::pass(const LogEntry& entry) {
     if (entry.time.empty()) return;
-    at_time_ = entry.time == time_ ? at_time_ + 1 : 1;
+    mark_.pass(entry.time);
     time_ = entry.time;
     text_ = entry.text;
 }

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/log_mark.h"
+
 namespace trailer::client {
 
 // A view into a message "TIME text\nTIME text\n"; the last may have no line end. `own`: the time is
@@ -21,20 +23,26 @@ struct LogEntry {
 };
 std::vector<LogEntry> entries_of(std::string_view data, LogTimes times = LogTimes::given);
 
-// The last entry that is known, and how many had that very time.
+// The last entry that is known, and how the log is asked for anew so that it comes first.
 class LogPlace {
   public:
+    LogPlace() = default;
+    explicit LogPlace(const protocol::LogQuery& asked) : mark_(asked) {}
+
     void pass(const LogEntry& entry);
 
     bool known() const { return !time_.empty(); }
     const std::string& time() const { return time_; }
-    std::int64_t at_time() const { return at_time_; }
     bool is(const LogEntry& entry) const { return entry.time == time_ && entry.text == text_; }
+    // Whether an entry that is not the last one may be known too.
+    bool may_have(const LogEntry& entry) const { return entry.time <= mark_.newest(); }
+    const std::string& since() const { return mark_.since(); }
+    std::int64_t skip() const { return mark_.skip() - 1; }
 
   private:
     std::string time_;
     std::string text_;
-    std::int64_t at_time_ = 0;
+    protocol::LogMark mark_;
 };
 
 // Entries as a person wants to see them. Standard output and error are kept apart.

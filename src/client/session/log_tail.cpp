@@ -39,6 +39,8 @@ LogTail::LogTail(Api& api, LogOutput& output, Options options)
       options_(std::move(options)),
       format_(options_.prefix, options_.timestamps) {
     options_.query.timestamps = options_.times == LogTimes::given;
+    // A host's own log is moved aside now and then: what is read begins anywhere.
+    if (options_.times == LogTimes::given) place_ = LogPlace(options_.query);
     begin(options_.query);
 }
 
@@ -145,8 +147,8 @@ bool LogTail::is_known(const LogEntry& entry) {
         overlaps_ = false;
         return true;
     }
-    // Of several at one time, `tail` may have left out the first.
-    if (entry.time == place_.time()) return true;
+    // Others before it: of those from `since` on, `tail` may have left out the first.
+    if (place_.may_have(entry)) return true;
     overlaps_ = false;
     tell(fmt::format("lines between {} and {} may be missing: the log was lost meanwhile",
                      place_.time(), entry.time));
@@ -164,8 +166,8 @@ protocol::LogQuery LogTail::query_from_here() const {
     auto query = options_.query;
     if (place_.known()) {
         query.tail.reset();
-        query.since = place_.time();
-        query.skip = place_.at_time() - 1;
+        query.since = place_.since();
+        query.skip = place_.skip();
     }
     return query;
 }

@@ -63,16 +63,19 @@ TEST(LogLinesTest, EntriesHaveTheirTimes) {
                 ElementsAre(LogEntry{"2026-11-24T01:02:03.123Z", line}, LogEntry{"", "and two\n"}));
 }
 
-TEST(LogLinesTest, ThePlaceCountsEntriesOfOneTime) {
+TEST(LogLinesTest, ThePlaceAsksForTheLastEntryAgain) {
     LogPlace place;
     EXPECT_FALSE(place.known());
     place.pass({"T1", "a\n"});
     place.pass({"T2", "b\n"});
     place.pass({"T2", "c\n"});
     EXPECT_EQ(place.time(), "T2");
-    EXPECT_EQ(place.at_time(), 2);
+    EXPECT_EQ(place.since(), "T1");
+    EXPECT_EQ(place.skip(), 2);
     EXPECT_TRUE(place.is({"T2", "c\n"}));
     EXPECT_FALSE(place.is({"T2", "b\n"}));
+    EXPECT_TRUE(place.may_have({"T2", "b\n"}));
+    EXPECT_FALSE(place.may_have({"T3", "d\n"}));
 }
 
 TEST(LogLinesTest, AlongLineInSeveralEntriesHasOneTimeAndOnePrefix) {

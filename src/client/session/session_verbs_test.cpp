@@ -236,7 +236,7 @@ TEST_F(SessionVerbTest, LogsOfLabelsAreFollowedUntilThePersonHasEnough) {
 
 // Sends one line, breaks for good, and goes on in another session from where that was.
 Task<> lose_the_first(ScriptedSession* session) {
-    if (session->request.query().find("since")) {
+    if (session->request.query().find("skip")) {
         co_await session->write(Channel::output, "T2 b\nT3 c\n");
         session->end({});
         co_return;
@@ -254,11 +254,11 @@ TEST_F(SessionVerbTest, AFollowedLogIsOpenedAnewWhereItWas) {
     EXPECT_EQ(done.exit_code, 0) << done.errors;
     EXPECT_EQ(done.output, "a\nb\nc\n");
     EXPECT_EQ(done.errors, "");
-    EXPECT_EQ(target_of(1), "/api/workspaces/dev/logs?follow=true&since=T2&timestamps=true");
+    EXPECT_EQ(target_of(1), "/api/workspaces/dev/logs?follow=true&skip=1&timestamps=true");
 }
 
 Task<> lose_more(ScriptedSession* session) {
-    if (session->request.query().find("since")) {
+    if (session->request.query().find("skip")) {
         co_await session->write(Channel::output, "T9 z\n");
         session->end({});
         co_return;
