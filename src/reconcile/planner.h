@@ -128,6 +128,10 @@ class Planner {
     // Gathers the step by which a container that uses the resource lets go of it. False, and the
     // resource waits, where it keeps it.
     bool comes_after(const Key& key, const Container& user, std::vector<Index>& before);
+    void waits_for_user(const Key& key, const Container& user);
+    // One of our containers that stays on the network, running or not: a former
+    // one, for instance, that came back when the new one failed. Null where there is none.
+    const Container* who_keeps(const runtime::Network& network) const;
     void remove_volumes();
     void remove_image(const WantedImage& wanted);
     // A pulled image carries no label: it is the host's, and stays, unless our own pull brought it.

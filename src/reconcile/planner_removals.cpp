@@ -93,9 +93,23 @@ bool Planner::comes_after(const Key& key, const Container& user, std::vector<Ind
         before.push_back(found->second);
         return true;
     }
+    waits_for_user(key, user);
+    return false;
+}
+
+void Planner::waits_for_user(const Key& key, const Container& user) {
     const Key owner{Kind::workspace, label_of(user.labels, label::kId)};
     plan_.waits[key] = {owner, fmt::format("container {}, which uses it", user.name)};
-    return false;
+}
+
+const Container* Planner::who_keeps(const runtime::Network& network) const {
+    for (const auto& [id, container] : observed_.containers) {
+        const bool is_on_it = std::ranges::any_of(container.networks, [&](const auto& each) {
+            return each.network_id == network.id && !detached_.contains({id, network.id});
+        });
+        if (is_on_it && !lets_go_.contains(id)) return &container;
+    }
+    return nullptr;
 }
 
 void Planner::removals() {
@@ -107,8 +121,13 @@ void Planner::removals() {
         const auto known = known_.find(owner);
         const bool deleting = known != known_.end() && known->second->deleting;
         if (!deleting && !due_networks_.contains(id)) continue;
-        const auto index = add(Action::remove_network, {Kind::network, owner}, network.name, id,
-                               deleting ? "is deleted" : kLeftover);
+        const Key key{Kind::network, owner};
+        if (const auto* user = who_keeps(network)) {
+            waits_for_user(key, *user);
+            continue;
+        }
+        const auto index =
+            add(Action::remove_network, key, network.name, id, deleting ? "is deleted" : kLeftover);
         for (const auto each : released_[id]) comes_after(index, each);
         if (const auto makes = makes_network_.find(network.name); makes != makes_network_.end()) {
             comes_after(makes->second, index);

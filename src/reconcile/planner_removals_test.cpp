@@ -69,6 +69,39 @@ TEST(PlannerRemovals,
     EXPECT_EQ(std::ranges::count(planned.steps, Action::remove_network, &Step::action), 1);
 }
 
+TEST(PlannerRemovals, ANetworkWaitsForAFormerContainerThatCameBackToIt) {
+    Loop loop;
+    FakeRuntime engine(loop.executor());
+    engine.add_image("image:1");
+    engine.add_image("broken:1");
+    engine.exit_at_start("broken:1", 1);
+    auto desired = nothing_wanted();
+    add_network(desired, "lab");
+    add_workspace(desired, "dev").spec.networks = {{.network = "lab"}};
+    loop.run(settle_last_first(&engine, desired));
+    auto& workspace = desired.workspaces.front();
+    workspace.spec.image = "broken:1";
+    workspace.spec.networks.clear();
+    ++workspace.revision;
+    desired.networks.front().deleting = true;
+    loop.run(settle_last_first(&engine, desired));
+    EXPECT_EQ(engine.container("dev")->image, "image:1");
+    EXPECT_EQ(engine.networks().size(), 2U) << "the engine's own, and this";
+
+    // Told so, and not tried in vain.
+    const auto wanted = compile(desired, {});
+    Observed observed;
+    for (const auto& [id, each] : engine.networks()) observed.networks[id] = each;
+    const auto* container = engine.container("dev");
+    observed.containers[container->id] = *container;
+    const auto* failed = engine.container(std::string("dev") + kFailedSuffix);
+    ASSERT_NE(failed, nullptr);
+    observed.containers[failed->id] = *failed;
+    const auto planned = plan(wanted, observed, {}, now());
+    EXPECT_TRUE(planned.steps.empty());
+    EXPECT_EQ(planned.waits.at({Kind::network, "id-lab"}).second, "container dev, which uses it");
+}
+
 TEST(PlannerRemovals, TwoNetworksOfOneNameThatAnotherTrailerHostMadeAreLeftToIt) {
     auto desired = nothing_wanted();
     add_network(desired, "lab");

@@ -50,6 +50,11 @@ bool obstacle(const Wanted& wanted, const Progress& progress, StatusReport& repo
     return true;
 }
 
+void say_what_it_waits_for(const Progress& progress, StatusReport& report, Timestamp now) {
+    if (progress.waits_for.empty() || report.status == State::deleted) return;
+    say(report, Severity::info, "waits for " + progress.waits_for, now);
+}
+
 json::object observed_of(const runtime::Network& network) {
     json::object observed{{"network_id", network.id},
                           {"driver", network.driver},
@@ -103,7 +108,7 @@ void simple_status(const Wanted& wanted, const Object* object, const Progress& p
     const bool gone = object == nullptr && !progress.busy;  // else it may be being made
     if (wanted.deleting) report.status = gone ? State::deleted : State::deleting;
     if (report.status != State::deleted && obstacle(wanted, progress, report, now)) return;
-    if (wanted.deleting) return;
+    if (wanted.deleting) return say_what_it_waits_for(progress, report, now);
     report.status = object == nullptr ? State::pending : State::created;
 }
 
@@ -248,7 +253,10 @@ StatusReport status_of(const WantedImage& wanted, const Observed& observed,
     if (report.status != State::deleted && obstacle(wanted, progress, report, now)) {
         return report;
     }
-    if (wanted.deleting) return report;
+    if (wanted.deleting) {
+        say_what_it_waits_for(progress, report, now);
+        return report;
+    }
     if (progress.busy) {
         report.status = State::building;
         if (!progress.detail.empty()) say(report, Severity::info, progress.detail, now);
@@ -276,7 +284,7 @@ StatusReport status_of(const WantedWorkspace& wanted, const Containers& containe
     if (wanted.deleting) return report;
     if (!progress.waits_for.empty()) {
         report.status = progress.waits_for_image ? State::build_pending : State::deployment_pending;
-        say(report, Severity::info, "waits for " + progress.waits_for, now);
+        say_what_it_waits_for(progress, report, now);
         return report;
     }
     if (progress.busy) {

@@ -467,12 +467,12 @@ Task<> FakeRuntime::start_container(std::string id) {
     }
     for (const auto& each : made.container.networks) {
         if (!networks_.contains(each.network_id)) {
-            throw Error(ErrorKind::not_found, "network {} not found", each.network);
+            throw Error(ErrorKind::conflict, "network {} not found", each.network);
         }
         if (std::ranges::count_if(networks_, [&](const auto& other) {
                 return other.second.name == each.network;
             }) > 1) {
-            throw Error(ErrorKind::invalid, "network {} is ambiguous", each.network);
+            throw Error(ErrorKind::conflict, "network {} is ambiguous", each.network);
         }
     }
     start(made);

@@ -356,7 +356,8 @@ class ContainerRuntime {
     // Returns the new container's id. It is attached to all its networks and not started. A failure
     // leaves nothing behind.
     virtual Task<std::string> create_container(ContainerSpec spec) = 0;
-    // No-op when it runs. Throws Unstartable.
+    // No-op when it runs. Throws Unstartable; Error(conflict) where what it needs is not to be had
+    // now: a port or an address is another's, a network has gone or its name is two networks'.
     virtual Task<> start_container(std::string id) = 0;
     // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;

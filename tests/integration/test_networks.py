@@ -219,6 +219,42 @@ def test_a_network_in_use_is_not_deleted_and_says_by_whom(standalone, engine):
     api.wait("networks", "lab", None)
 
 
+def test_a_name_that_two_networks_have_is_no_failure_of_the_new_container(standalone, engine):
+    """An engine makes a second one where two requests cross, and starts no container until one of them has gone."""
+    api = standalone.api
+    api.apply(network("lab"), workspace("dev", networks=[{"network": "lab"}]))
+    api.wait("workspaces", "dev", "running")
+    before = engine.inspect("dev")["Id"]
+    double = engine.call("POST", "/networks/create", {"Name": "lab", "CheckDuplicate": False})["Id"]
+    try:
+        api.apply(workspace("dev", networks=[{"network": "lab"}], env={"ROUND": "2"}))
+        text = api.wait_error("workspaces", "dev")
+        assert "network lab is ambiguous" in text and "next try in" in text, text
+        wait_until(lambda: engine.inspect("dev")["State"]["Running"], "the former container to be back")
+        assert engine.inspect("dev")["Id"] == before and engine.managed_names() == ["dev"]
+    finally:
+        engine.call("DELETE", f"/networks/{double}")
+    wait_until(lambda: "ROUND=2" in engine.inspect("dev")["Config"]["Env"], "the new one to take its place")
+    wait_until(lambda: api.status("workspaces", "dev") == "running", "that to be told")
+
+
+def test_a_network_stays_for_a_former_container_that_came_back_to_it(standalone, engine):
+    api = standalone.api
+    api.apply(network("lab"), workspace("dev", networks=[{"network": "lab"}]))
+    api.wait("workspaces", "dev", "running")
+    before = engine.inspect("dev")["Id"]
+    api.apply(workspace("dev", command=["false"], restart="no"))
+    api.call("DELETE", "/api/networks/lab")
+    assert "former one is back" in api.wait_error("workspaces", "dev")
+    seen = engine.inspect("dev")
+    assert seen["Id"] == before and seen["State"]["Running"] and list(seen["NetworkSettings"]["Networks"]) == ["lab"]
+    waits = wait_until(lambda: api.get("/api/networks/lab")["messages"], "what the network waits for")
+    assert "container dev, which uses it" in waits[0]["text"], waits
+    api.apply(workspace("dev"))
+    api.wait("networks", "lab", None)
+    wait_until(lambda: api.status("workspaces", "dev") == "running", "that to be told")
+
+
 def test_macvlan_on_a_parent_of_the_host(installation, engine, parent):
     if not has_link_type(parent, "macvlan", "mode", "bridge"):
         pytest.skip("this kernel has no macvlan")

@@ -161,8 +161,13 @@ class DockerRuntime : public ContainerRuntime {
             const std::string_view words = e.what();
             const bool left_over = words.find("task " + id + ": already exists") != words.npos ||
                                    words.ends_with(": id already in use");
-            if (!left_over) throw;
-            throw Unstartable(e.what());
+            if (left_over) throw Unstartable(e.what());
+            // A network that is there twice, or no more: told with 400 and 404.
+            const bool of_networks =
+                words.find(": network ") != words.npos &&
+                (words.find(" is ambiguous (") != words.npos || words.ends_with(" not found"));
+            if (of_networks) throw Error(ErrorKind::conflict, "{}", words);
+            throw;
         }
     }
 
