@@ -11,6 +11,7 @@
 #include "runtime/docker/engine_api.h"
 #include "runtime/docker/event_memory.h"
 #include "runtime/docker/process.h"
+#include "runtime/docker/start_failure.h"
 #include "wire/json.h"
 
 namespace trailer::runtime::docker {
@@ -155,18 +156,8 @@ class DockerRuntime : public ContainerRuntime {
         try {
             co_await api_.call("POST", "/containers/" + path_escape(id) + "/start", nullptr, doing);
         } catch (const Error& e) {
-            // 20.10, ended between a container's stop and its clearing away, leaves a task of it in
-            // containerd: "task ID: already exists", at every start to come. Ended in the middle of
-            // a start it leaves a task that never begins: "id already in use".
-            const std::string_view words = e.what();
-            const bool left_over = words.find("task " + id + ": already exists") != words.npos ||
-                                   words.ends_with(": id already in use");
-            if (left_over) throw Unstartable(e.what());
-            // A network that is there twice, or no more: told with 400 and 404.
-            const bool of_networks =
-                words.find(": network ") != words.npos &&
-                (words.find(" is ambiguous (") != words.npos || words.ends_with(" not found"));
-            if (of_networks) throw Error(ErrorKind::conflict, "{}", words);
+            if (starts_never_again(e.what(), id)) throw Unstartable(e.what());
+            if (lacks_a_network(e.what())) throw Error(ErrorKind::conflict, "{}", e.what());
             throw;
         }
     }
