@@ -6,6 +6,7 @@
 #include <boost/beast/http.hpp>
 #include <deque>
 
+#include "aio/sweeper.h"
 #include "base/buffer.h"
 #include "net/stream.h"
 #include "net/websocket_stream.h"
@@ -105,7 +106,11 @@ class HttpClient::Impl : public std::enable_shared_from_this<Impl> {
     Impl(asio::any_io_executor executor, Endpoint endpoint, ClientOptions options)
         : executor_(std::move(executor)),
           endpoint_(std::move(endpoint)),
-          options_(std::move(options)) {}
+          options_(std::move(options)),
+          idle_sweeper_(executor_, options_.idle_timeout / 4, [this] {
+              drop_old();
+              return !idle_.empty();
+          }) {}
 
     const Endpoint& endpoint() const { return endpoint_; }
     void close_idle() { idle_.clear(); }
@@ -162,11 +167,17 @@ class HttpClient::Impl : public std::enable_shared_from_this<Impl> {
         connection->stream.raw().expires_never();
         connection->idle_since = std::chrono::steady_clock::now();
         connection->buffer.shrink_to_fit();  // many of them rest
-        std::erase_if(idle_, [&](const auto& each) {
-            return connection->idle_since - each->idle_since > options_.idle_timeout;
-        });
         idle_.push_back(std::move(connection));
+        idle_sweeper_.begin();
         let_go();
+    }
+
+    // Of a burst many are left, and nobody may ever ask again.
+    void drop_old() {
+        const auto now = std::chrono::steady_clock::now();
+        std::erase_if(idle_, [&](const auto& each) {
+            return now - each->idle_since >= options_.idle_timeout;
+        });
     }
 
     void let_go() {
@@ -243,6 +254,7 @@ class HttpClient::Impl : public std::enable_shared_from_this<Impl> {
   private:
     std::unique_ptr<asio::ssl::context> tls_;
     std::vector<ConnectionPtr> idle_;
+    aio::Sweeper idle_sweeper_;
     std::size_t open_ = 0;
     std::deque<std::shared_ptr<asio::steady_timer>> waiting_;
 };

@@ -25,7 +25,7 @@ struct ClientOptions {
     std::size_t max_connections = 16;
     std::size_t max_body = 64 << 20;  // of an answer that is read whole
     std::chrono::milliseconds connect_timeout{10'000};
-    std::chrono::milliseconds idle_timeout{30'000};  // of a kept connection
+    std::chrono::milliseconds idle_timeout{30'000};  // then a kept connection is closed
     std::string ca_file;                             // TLS: trusted roots; empty: the system's
 };
 

@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <filesystem>
 #include <random>
 
 #include "aio/deadline.h"
@@ -157,6 +158,33 @@ Task<> round_trips(HttpServer& server) {
 
 TEST(Http, CarriesRequestsAndAnswersOnKeptConnections) {
     with_server(round_trips);
+}
+
+std::ptrdiff_t open_files() {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+}
+
+Task<> ask(HttpClient* client) {
+    Request request{.target = "/chunks"};
+    auto stream = co_await client->open(std::move(request), soon());
+    while (!(co_await stream->read()).empty()) continue;
+}
+
+Task<> burst(HttpServer& server) {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto before = open_files();
+    HttpClient client(executor, endpoint_of(server), {.idle_timeout = 50ms});
+    aio::TaskGroup group(executor);
+    for (int i = 0; i < 8; ++i) group.spawn(ask(&client));
+    co_await group.join();
+    EXPECT_GE(open_files(), before + 2 * 8) << "both ends of each";
+    co_await aio::sleep(300ms);
+    EXPECT_LE(open_files(), before);
+}
+
+TEST(Http, AClientThatAsksNoMoreKeepsNoConnections) {
+    with_server(burst);
 }
 
 Task<> streams(HttpServer& server) {

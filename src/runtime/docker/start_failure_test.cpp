@@ -9,12 +9,14 @@ namespace {
 TEST(StartFailureTest, KnowsWhatTheEngineIsLeftWithWhenItIsEndedInTheMiddle) {
     EXPECT_TRUE(
         starts_never_again("starting container aba: task aba695bf: already exists", "aba695bf"));
-    EXPECT_TRUE(starts_never_again("starting container aba: aba695bf: id already in use", "aba695bf"));
+    EXPECT_TRUE(
+        starts_never_again("starting container aba: aba695bf: id already in use", "aba695bf"));
     EXPECT_TRUE(starts_never_again(
         "starting container da7: failed to start shim: mkdir /run/docker/containerd/daemon/"
         "io.containerd.runtime.v2.task/moby/da706204: file exists: unknown",
         "da706204"));
-    EXPECT_FALSE(starts_never_again("starting container aba: task other: already exists", "aba695bf"));
+    EXPECT_FALSE(
+        starts_never_again("starting container aba: task other: already exists", "aba695bf"));
     EXPECT_FALSE(starts_never_again(
         "starting container da7: failed to start shim: mkdir /run/x: no space left on device",
         "da706204"));
