@@ -15,13 +15,13 @@ bool is_a_later_second(std::string_view time, std::string_view than) {
 }  // namespace
 
 LogMark::LogMark(const LogQuery& asked) {
-    if (asked.tail) return;
+    asked_since_ = asked.since;
+    if (asked.tail) return;  // what comes first is not the first from there on
     marks_.push_back({.time = asked.since, .passed = asked.skip, .asked = true});
 }
 
 const std::string& LogMark::since() const {
-    static const std::string kNothing;
-    return marks_.empty() ? kNothing : marks_.front().time;
+    return marks_.empty() ? asked_since_ : marks_.front().time;
 }
 
 void LogMark::pass(std::string_view time) {

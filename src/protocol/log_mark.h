@@ -44,6 +44,7 @@ class LogMark {
     std::deque<Mark> marks_;  // the oldest first
     std::string newest_;
     std::int64_t at_newest_ = 0;  // lines of that very time
+    std::string asked_since_;     // until a mark is there
 };
 
 }  // namespace trailer::protocol

@@ -31,8 +31,8 @@ TEST(LogMarkTest, BeginsWithWhatIsAsked) {
     const LogMark mark(LogQuery{.since = "2026-11-24T01:02:03Z", .skip = 5});
     EXPECT_EQ(mark.since(), "2026-11-24T01:02:03Z");
     EXPECT_EQ(mark.skip(), 5);
-    LogMark last(LogQuery{.tail = 2});
-    EXPECT_EQ(last.since(), "");
+    LogMark last(LogQuery{.tail = 2, .since = at(1)});
+    EXPECT_EQ(last.since(), at(1));
     last.pass(at(7));
     last.pass(at(7));
     EXPECT_EQ(last.since(), at(7)) << "and not what was left out";

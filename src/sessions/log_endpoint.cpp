@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/time.h"
 
 namespace trailer::sessions {
 
@@ -37,7 +38,12 @@ Task<> LogEndpoint::open() {
                           .tail = query_.tail,
                           .since = mark_.since(),
                           .until = query_.until};
+    const auto opened = format_rfc3339(now());
     stream_ = co_await runtime_.logs(std::move(spec));
+    // Nothing of what was there is asked for, later either.
+    if (query_.tail == 0 && mark_.since().empty()) {
+        mark_ = protocol::LogMark(protocol::LogQuery{.since = opened});
+    }
 }
 
 Task<std::string> LogEndpoint::read() {

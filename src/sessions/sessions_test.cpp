@@ -348,6 +348,39 @@ TEST_F(SessionsTest, FollowsALogAcrossAnEngineThatBreaksOffAndAReplacement) {
     }(this));
 }
 
+TEST_F(SessionsTest, OfTheLastLinesOfALogOnlyThoseSinceATimeAreGiven) {
+    play([](SessionsTest* test) -> Task<> {
+        for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.logs = protocol::LogQuery{.tail = 2, .since = "2026-01-01T00:00:00.000002000Z"};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "three\n");
+    }(this));
+}
+
+// The fake's lines are of long ago: none of them is given when the log is opened again.
+TEST_F(SessionsTest, WhoAskedForNoLineOfBeforeGetsNoneWhenTheLogIsOpenedAgain) {
+    play([](SessionsTest* test) -> Task<> {
+        test->engine.print("dev", "one\n");
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.numbered = true;
+        open.logs = protocol::LogQuery{.follow = true, .tail = 0};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        test->engine.set_down(true);
+        co_await aio::sleep(20ms);
+        test->engine.set_down(false);
+        co_await aio::sleep(500ms);
+        test->engine.delete_container("dev");
+        test->engine.put_container({.name = "dev", .image = "tools:1"});
+        test->engine.print("dev", "two\n");
+        EXPECT_THAT(co_await next(wire.get()), testing::HasSubstr("has a new container"));
+        EXPECT_EQ(co_await next(wire.get()), "\x01two\n");
+    }(this));
+}
+
 TEST_F(SessionsTest, GoesOnWithALogWhereThePersonWas) {
     play([](SessionsTest* test) -> Task<> {
         for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
