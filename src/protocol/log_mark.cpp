@@ -14,8 +14,7 @@ bool is_a_later_second(std::string_view time, std::string_view than) {
 
 }  // namespace
 
-LogMark::LogMark(const LogQuery& asked) {
-    asked_since_ = asked.since;
+LogMark::LogMark(const LogQuery& asked) : asked_since_(asked.since) {
     if (asked.tail) return;  // what comes first is not the first from there on
     marks_.push_back({.time = asked.since, .passed = asked.skip, .asked = true});
 }

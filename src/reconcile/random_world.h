@@ -188,8 +188,7 @@ class RandomWorld {
                 break;
             case 2:
                 labels[runtime::label::kSpecHash] = "0";
-                labels[runtime::label::kSpec] =
-                    coin() ? "{\"image\":\"old\",\"env\":3}" : "not JSON";
+                labels[runtime::label::kSpec] = coin() ? R"({"image":"old","env":3})" : "not JSON";
                 break;
             default:
                 break;

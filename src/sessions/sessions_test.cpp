@@ -415,7 +415,7 @@ TEST(ProcessTreeTest, FindsDescendantsThoseOfTheTerminalAndThoseWithTheMark) {
     proc.put(11, 10, 10);
     proc.put(12, 11, 12);  // a child with a terminal session of its own
     proc.put(13, 1, 10);   // an orphan of the same terminal session
-    proc.put(14, 1, 14, std::string("A=1\0TRAILER_SESSION=s1\0", 24));
+    proc.put(14, 1, 14, std::string("A=1\0TRAILER_SESSION=s1\0", 23));
     proc.put(15, 1, 15, "TRAILER_SESSION=s10");
     const ProcessTree tree(proc.root, "c1", "s1");
     EXPECT_THAT(tree.processes(10), testing::ElementsAre(10, 11, 12, 13, 14));
