@@ -129,9 +129,10 @@ class Planner {
     // resource waits, where it keeps it.
     bool comes_after(const Key& key, const Container& user, std::vector<Index>& before);
     void waits_for_user(const Key& key, const Container& user);
-    // One of our containers that stays on the network, running or not: a former
-    // one, for instance, that came back when the new one failed. Null where there is none.
-    const Container* who_keeps(const runtime::Network& network) const;
+    // By network id, one of our containers that stays on it, running or not: a former one, for
+    // instance, that came back when the new one failed.
+    std::map<std::string, const Container*> keepers_of_networks() const;
+    void remove_networks();
     void remove_volumes();
     void remove_image(const WantedImage& wanted);
     // A pulled image carries no label: it is the host's, and stays, unless our own pull brought it.

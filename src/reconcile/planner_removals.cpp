@@ -102,37 +102,24 @@ void Planner::waits_for_user(const Key& key, const Container& user) {
     plan_.waits[key] = {owner, fmt::format("container {}, which uses it", user.name)};
 }
 
-const Container* Planner::who_keeps(const runtime::Network& network) const {
+std::map<std::string, const Container*> Planner::keepers_of_networks() const {
+    std::map<std::string, const Container*> keepers;
     for (const auto& [id, container] : observed_.containers) {
-        const bool is_on_it = std::ranges::any_of(container.networks, [&](const auto& each) {
-            return each.network_id == network.id && !detached_.contains({id, network.id});
-        });
-        if (is_on_it && !lets_go_.contains(id)) return &container;
+        if (lets_go_.contains(id)) continue;
+        for (const auto& each : container.networks) {
+            if (!detached_.contains({id, each.network_id})) {
+                keepers.emplace(each.network_id, &container);
+            }
+        }
     }
-    return nullptr;
+    return keepers;
 }
 
 void Planner::removals() {
     for (const auto& [id, index] : doubles_removed_) {
         for (const auto each : released_[id]) comes_after(index, each);
     }
-    for (const auto& [id, network] : observed_.networks) {
-        const auto owner = label_of(network.labels, label::kId);
-        const auto known = known_.find(owner);
-        const bool deleting = known != known_.end() && known->second->deleting;
-        if (!deleting && !due_networks_.contains(id)) continue;
-        const Key key{Kind::network, owner};
-        if (const auto* user = who_keeps(network)) {
-            waits_for_user(key, *user);
-            continue;
-        }
-        const auto index =
-            add(Action::remove_network, key, network.name, id, deleting ? "is deleted" : kLeftover);
-        for (const auto each : released_[id]) comes_after(index, each);
-        if (const auto makes = makes_network_.find(network.name); makes != makes_network_.end()) {
-            comes_after(makes->second, index);
-        }
-    }
+    remove_networks();
     remove_volumes();
     for (const auto& each : wanted_.images) {
         if (!each.deleting) continue;
@@ -143,6 +130,28 @@ void Planner::removals() {
         const auto name = image.references.empty() ? runtime::short_id(id) : image.references[0];
         if (is_known(image.labels) || !is_due(Kind::image, id, name)) continue;
         release(image, name, kLeftover);
+    }
+}
+
+void Planner::remove_networks() {
+    std::optional<std::map<std::string, const Container*>> keepers;
+    for (const auto& [id, network] : observed_.networks) {
+        const auto owner = label_of(network.labels, label::kId);
+        const auto known = known_.find(owner);
+        const bool deleting = known != known_.end() && known->second->deleting;
+        if (!deleting && !due_networks_.contains(id)) continue;
+        const Key key{Kind::network, owner};
+        if (!keepers) keepers = keepers_of_networks();
+        if (const auto keeper = keepers->find(id); keeper != keepers->end()) {
+            waits_for_user(key, *keeper->second);
+            continue;
+        }
+        const auto index =
+            add(Action::remove_network, key, network.name, id, deleting ? "is deleted" : kLeftover);
+        for (const auto each : released_[id]) comes_after(index, each);
+        if (const auto makes = makes_network_.find(network.name); makes != makes_network_.end()) {
+            comes_after(makes->second, index);
+        }
     }
 }
 

@@ -81,7 +81,7 @@ Task<bool> LogEndpoint::open_again() {
         if (!place.container) continue;
         const bool replaced = place.container->id != container_;
         if (!replaced && place.container->state != runtime::ContainerState::running) continue;
-        if (replaced) mark_ = {};
+        if (replaced) mark_ = protocol::LogMark(protocol::LogQuery{});  // from its first line on
         try {
             co_await open();
         } catch (const Error& e) {

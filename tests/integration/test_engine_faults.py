@@ -8,11 +8,7 @@ import time
 
 import pytest
 from harness import BUSYBOX, ROOT, Engine, network, volume, wait_until, workspace
-
-
-def settled(api):
-    host = api.get("/api/hosts/host-1")
-    return host["revision"] == host["revision_applied"] and host["reconcile"]["status"] == "ok"
+from killing import settled
 
 
 def all_run(api, engine, names):
