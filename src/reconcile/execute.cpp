@@ -325,6 +325,7 @@ class Execution {
         }
         if (!failure) co_return;
         if (failure->kind() != ErrorKind::conflict) {
+            if (step_.running) co_await start_former();
             co_await roll_back();  // stop_first is about `replaces` here; this one does not run
             co_return;
         }
@@ -332,6 +333,17 @@ class Execution {
         co_await runtime_.remove_container(step_.object);
         if (step_.running) co_await runtime_.start_container(step_.replaces);
         throw Error(failure->kind(), "{} (the former container is back)", failure->what());
+    }
+
+    // The test of whether the new one is to blame, before anything is held against it: an engine
+    // that is ending (Docker 20.10) fails at every start, in words that don't tell.
+    Task<> start_former() {
+        try {
+            co_await runtime_.start_container(step_.replaces);
+        } catch (const Error& e) {
+            if (e.kind() == ErrorKind::unavailable) throw;
+            log::debug("workspace {}: {}", step_.name, e.what());  // rolling back tells it
+        }
     }
 
     // One that runs is set aside before it is stopped: killed after that, the planner knows that it

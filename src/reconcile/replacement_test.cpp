@@ -277,6 +277,30 @@ TEST(HealthTest, AnEngineThatEndsMeanwhileIsNoFailureOfTheNewOne) {
     }
 }
 
+// It fails at a start like a container that can't, until it is heard no more.
+Task<> engine_ends_during_the_start(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    const auto former = world.engine.container("dev")->id;
+    world.engine.fail_next("start_container", ErrorKind::internal,
+                           "error creating overlay mount to /merged: invalid argument");
+    world.engine.fail_next("start_container", ErrorKind::unavailable, "the engine is ending");
+    world.desired.workspaces[0].redeploys = 1;
+    world.change(world.desired.workspaces[0]);
+    co_await world.until([&] { return world.engine.container_names().size() == 3; }, "a new one");
+    co_await world.until([&] { return world.engine.container_names().size() == 2; },
+                         "it to take its place");
+    EXPECT_THAT(world.engine.container_names(), ElementsAre("agent", "dev"));
+    EXPECT_NE(world.engine.container("dev")->id, former);
+    co_await world.until_status("dev", State::running);
+}
+
+TEST(HealthTest, AStartThatFailsForTheFormerOneTooIsNotHeldAgainstTheNewOne) {
+    World world;
+    world.play(engine_ends_during_the_start(world));
+}
+
 Task<> taken_port(World& world) {
     add_workspace(world.desired, "dev");
     world.apply();

@@ -148,7 +148,7 @@ void FakeRuntime::set_health(const std::string& container, ContainerHealth healt
 }
 
 void FakeRuntime::fail_next(std::string call, ErrorKind kind, std::string message) {
-    failures_[std::move(call)] = {kind, std::move(message)};
+    failures_.emplace(std::move(call), std::pair(kind, std::move(message)));
 }
 
 void FakeRuntime::set_down(bool down) {
@@ -195,7 +195,8 @@ Task<> FakeRuntime::enter(std::string call, std::string subject) {
         if (--held_; !held_call_.empty()) throw boost::system::system_error(ended);  // cancelled
     }
     if (down_) throw Error(ErrorKind::unavailable, "{}: the engine does not answer", call);
-    if (const auto failure = failures_.find(call); failure != failures_.end()) {
+    if (failures_.contains(call)) {
+        const auto failure = failures_.lower_bound(call);
         const auto [kind, message] = failure->second;
         failures_.erase(failure);
         throw Error(kind, message);
@@ -447,7 +448,7 @@ Task<std::string> FakeRuntime::create_container(ContainerSpec spec) {
 
 Task<> FakeRuntime::start_container(std::string id) {
     if (auto* refused = find(id); refused != nullptr && failures_.contains("start_container")) {
-        refused->container.error = failures_.at("start_container").second;
+        refused->container.error = failures_.lower_bound("start_container")->second.second;
     }
     co_await enter("start_container", id);
     auto& made = get(id);

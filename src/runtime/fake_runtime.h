@@ -63,7 +63,8 @@ class FakeRuntime : public ContainerRuntime {
 
     // --- what a test breaks
 
-    // The next call of that name ("start_container") fails so, and does nothing.
+    // The next call of that name ("start_container") fails so, and does nothing; said twice, the
+    // one after it too.
     void fail_next(std::string call, ErrorKind kind, std::string message);
     // A container of this image ends with this code as soon as it is started.
     void exit_at_start(const std::string& image, int exit_code) { exits_[image] = exit_code; }
@@ -165,7 +166,7 @@ class FakeRuntime : public ContainerRuntime {
     asio::steady_timer let_go_;
     bool down_ = false;
     std::list<Watcher> watchers_;
-    std::map<std::string, std::pair<ErrorKind, std::string>> failures_;
+    std::multimap<std::string, std::pair<ErrorKind, std::string>> failures_;
     std::map<std::string, int> exits_;
     std::set<std::string> moved_;
     std::optional<std::minstd_rand> random_;
