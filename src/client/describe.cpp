@@ -98,6 +98,54 @@ void messages(Page& page, const std::vector<protocol::Message>& messages) {
     }
 }
 
+json::value default_spec(protocol::Kind kind) {
+    protocol::WorkspaceSpec workspace;
+    workspace.health_check.emplace();
+    switch (kind) {
+        case protocol::Kind::workspace:
+            return wire::to_json(workspace);
+        case protocol::Kind::network:
+            return wire::to_json(protocol::NetworkSpec{});
+        case protocol::Kind::volume:
+            return wire::to_json(protocol::VolumeSpec{});
+        case protocol::Kind::image:
+            return wire::to_json(protocol::ImageSpec{});
+    }
+    return {};
+}
+
+// A port's, a mount's or the like: what it leaves open.
+bool is_open(const json::value& value) {
+    return value == json::value("") || value == json::value(false) || value == json::value(0);
+}
+
+// Without what is as it is when nothing is said of it: of some forty members few are set.
+json::value what_is_set(const json::value& spec, const json::value& defaults) {
+    if (const auto* list = spec.if_array()) {
+        json::array kept;
+        for (const auto& each : *list) {
+            auto& part = kept.emplace_back(each);
+            auto* members = part.if_object();
+            if (members == nullptr) continue;
+            for (const auto& [name, value] : each.get_object()) {
+                if (is_open(value)) members->stable_erase(name);
+            }
+        }
+        return kept;
+    }
+    if (!spec.is_object() || !defaults.is_object()) return spec;
+    json::object kept;
+    for (const auto& [name, value] : spec.get_object()) {
+        const auto* unset = defaults.get_object().if_contains(name);
+        if (unset == nullptr) {
+            kept[name] = value;
+        } else if (value != *unset) {
+            kept[name] = what_is_set(value, *unset);
+        }
+    }
+    return kept;
+}
+
 std::string describe_resource(const ResourceView& view, const Palette& palette, Timestamp now) {
     Page page(palette, now);
     page.title(protocol::title(view.kind), view.name);
@@ -111,7 +159,7 @@ std::string describe_resource(const ResourceView& view, const Palette& palette, 
     page.moment("Created", view.created);
     page.moment("Updated", view.updated);
     messages(page, view.messages);
-    page.yaml("Spec", view.spec);
+    page.yaml("Spec", what_is_set(view.spec, default_spec(view.kind)));
     page.yaml("Observed", view.observed);
     return page.text();
 }

@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "client/columns.h"
 #include "client/completion.h"
+#include "client/describe.h"
 #include "client/plan_text.h"
 #include "client/progress.h"
 #include "client/table.h"
@@ -260,6 +261,28 @@ TEST(ColumnsTest, TheGravestMessageIsTheOneToShow) {
                             {Severity::error, "new", late},
                             {Severity::info, "pulling", late}}),
               "new");
+}
+
+TEST(DescriptionTest, OfASpecItHasWhatIsSet) {
+    protocol::WorkspaceSpec spec;
+    spec.image = "redis:7";
+    spec.env["DEBUG"] = "";
+    spec.ports.push_back({.container = 6379});
+    spec.health_check = protocol::HealthCheck{.retries = 7};
+    protocol::ResourceView view;
+    view.kind = protocol::Kind::workspace;
+    view.name = "cache";
+    view.spec = wire::to_json(spec).as_object();
+    const auto text = description(Subject::workspace, wire::to_json(view), Palette(false), now());
+    EXPECT_THAT(text, HasSubstr("Spec\n"
+                                "  image: redis:7\n"
+                                "  env:\n"
+                                "    DEBUG: \"\"\n"
+                                "  ports:\n"
+                                "    - container: 6379\n"
+                                "      protocol: tcp\n"
+                                "  health_check:\n"
+                                "    retries: 7\n"));
 }
 
 TEST_F(ProgressTest, ElsewhereThanOnATerminalEachChangeIsOnePlainLine) {
