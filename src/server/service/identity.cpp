@@ -44,15 +44,17 @@ void Identity::verify(const protocol::RegisterRequest& request) {
     std::from_chars(head.data() + first + 1, head.data() + head.size(), end);
     const Timestamp ends{Timestamp::duration{end}};
     if (ends < now()) throw refused("the challenge has ended");
-    if (used_.contains(challenge)) throw refused("the challenge was used before");
+    if (used_.contains({ends, challenge})) throw refused("the challenge was used before");
     if (!verify_signature(request.public_key,
                           protocol::signed_text(challenge, request.registration_token),
                           request.signature)) {
         throw refused("the signature is not this key's");
     }
-    std::erase_if(used_, [](const auto& each) { return each.second < now(); });
-    if (used_.size() >= kMostUsed) used_.erase(used_.begin());
-    used_[challenge] = ends;
+    const auto time = now();
+    while (!used_.empty() && (used_.begin()->first < time || used_.size() >= kMostUsed)) {
+        used_.erase(used_.begin());
+    }
+    used_.emplace(ends, challenge);
 }
 
 // HOST-ID.MAC

@@ -2,8 +2,9 @@
 // (docs/decisions/0005). Stateless but for the challenges that were used.
 #pragma once
 
-#include <map>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "base/crypto.h"
 #include "server/service/state.h"
@@ -29,7 +30,9 @@ class Identity {
     std::string mac(std::string_view purpose, const std::string& text) const;
 
     Bytes secret_;
-    std::map<std::string, Timestamp> used_;  // challenge -> when it would have ended anyway
+    // Challenges, with when they would have ended anyway: what ends first comes first, for
+    // thousands of agents register within a minute.
+    std::set<std::pair<Timestamp, std::string>> used_;
 };
 
 }  // namespace trailer::server
