@@ -1,5 +1,6 @@
 #include "main/process.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -8,6 +9,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -21,6 +23,17 @@ using namespace std::chrono_literals;
 
 // Half a second is left of the 5 s that the product promises, for a machine under load.
 constexpr auto kPatience = 4500ms;
+
+// As many as may be had. A server has four open for each agent, an agent three for each session,
+// and many systems begin a program with 1024 of many more, for the sake of select(2).
+void take_all_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        log::warning("the limit of open files stays as it is: {}", std::strerror(errno));
+    }
+}
 
 }  // namespace
 
@@ -56,6 +69,7 @@ class Process::Watchdog {
 
 Process::Process() : watchdog_(std::make_unique<Watchdog>()) {
     std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is told by the write's own error
+    take_all_files();
 }
 
 Process::~Process() = default;

@@ -21,7 +21,7 @@ struct ServerOptions {
     std::uint16_t port = 8090;             // 0: any free one, see HttpServer::port()
     std::size_t max_head = 16 << 10;       // 431 beyond
     std::size_t max_body = 1 << 20;        // of read_body(); 413 beyond
-    std::size_t max_connections = 20'000;  // beyond: accepted and closed with 503
+    std::size_t max_connections = 50'000;  // beyond: accepted and closed with 503
     std::chrono::milliseconds head_timeout{
         15'000};  // from the first byte of a head to its end; 408
     std::chrono::milliseconds body_timeout{60'000};   // 408

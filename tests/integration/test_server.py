@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import pathlib
+import re
 import socket
 import stat
 import threading
@@ -148,6 +150,16 @@ def test_slow_and_huge_requests_are_bounded(standalone):
             pass
         assert time.monotonic() - began < 35
     assert api.raw("GET", "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("role", ["server", "agent", "standalone"])
+def test_each_role_takes_as_many_open_files_as_it_may_have(installation, role):
+    """A login begins its programs with 1024, which a server of 300 hosts needs at once."""
+    process = getattr(installation, role)()
+    process.arguments = ["prlimit", "--nofile=200:3000", *process.arguments]
+    process.start()
+    limits = pathlib.Path(f"/proc/{process.pid}/limits")
+    wait_until(lambda: re.search(r"^Max open files +3000 +3000 ", limits.read_text(), re.M), "the limit to be raised")
 
 
 def test_problems_are_problem_json(standalone):
