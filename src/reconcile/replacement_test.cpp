@@ -10,9 +10,11 @@ using namespace trailer::reconcile;
 using protocol::OnUnhealthy;
 using protocol::State;
 using runtime::ContainerHealth;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Ne;
 using testing::Not;
 
 class ReplacementTest : public PlannerTest {
@@ -173,6 +175,21 @@ TEST_F(ReplacementTest, OneThatWasEndedFromOutsideIsStartedAgainAndOneThatFailed
     EXPECT_EQ(plan.steps[0].object, next->id);
     memory.interrupted[next->id] = *next->started - 1s;  // another run of it
     EXPECT_THAT(actions(planned()), ElementsAre(Action::roll_back));
+}
+
+TEST_F(ReplacementTest, OneThatAnEngineLeftDeadIsMadeAnew) {
+    start_and_change();
+    put_next();
+    engine.leave_dead("dev.next");
+    const auto dead = engine.container("dev.next")->id;
+    EXPECT_EQ(actions(planned()).front(), Action::remove_container);
+    settle();
+    EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
+    EXPECT_THAT(engine.container("dev")->id, AllOf(Ne(former), Ne(dead)));
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
+    engine.leave_dead("dev");
+    settle();
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
 }
 
 TEST_F(ReplacementTest, OneThatIsBeingEndedMayBeUnhealthy) {

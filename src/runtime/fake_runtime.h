@@ -50,6 +50,8 @@ class FakeRuntime : public ContainerRuntime {
     void kill_container(const std::string& name, int exit_code);
     // As someone else's stop, or an engine that ends, does it.
     void interrupt_container(const std::string& name, int exit_code);
+    // As an engine leaves it that was ended in the middle of its start.
+    void leave_dead(const std::string& name);
     void delete_container(const std::string& name);
     void delete_network(const std::string& name);
     // No engine does so; it is how a test gives two networks one name.

@@ -46,6 +46,14 @@ struct Answer {
     }
 };
 
+// A network, a volume, and a workspace with both.
+inline constexpr const char* kDocuments = R"([
+  {"kind": "Network", "name": "lab", "spec": {"subnet": "10.1.0.0/24"}},
+  {"kind": "Volume", "name": "data"},
+  {"kind": "Workspace", "name": "dev", "spec": {"image": "busybox", "env": {"A": "1"},
+   "networks": [{"network": "lab"}], "mounts": [{"volume": "data", "target": "/data"}],
+   "ports": [{"host": 80, "container": 80}]}}])";
+
 class World {
   public:
     World() { start(); }

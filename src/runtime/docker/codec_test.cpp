@@ -136,6 +136,15 @@ TEST(Codec, ReadsAContainerAsTheEngineTellsIt) {
     EXPECT_EQ(container_from(json::parse("{}")).name, "");  // whatever an engine leaves out
 }
 
+TEST(Codec, AContainerThatRunsAndWasNeverStartedIsDead) {
+    const auto state_of = [](const char* started) {
+        return container_from(json::object{
+            {"State", {{"Status", "running"}, {"Running", true}, {"StartedAt", started}}}});
+    };
+    EXPECT_EQ(state_of("0001-01-01T00:00:00Z").state, ContainerState::dead);
+    EXPECT_EQ(state_of("2026-11-23T09:00:01Z").state, ContainerState::running);
+}
+
 TEST(Codec, WritesNetworksOfBothFamiliesWithTheirParentAndMode) {
     const auto body = network_create_body({.name = "lan",
                                            .driver = "ipvlan",

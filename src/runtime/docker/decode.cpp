@@ -165,6 +165,11 @@ Container container_from(const json::value& inspect) {
     container.created = time_from(at(inspect, {"Created"})).value_or(Timestamp{});
     container.started = time_from(at(inspect, {"State", "StartedAt"}));
     container.finished = time_from(at(inspect, {"State", "FinishedAt"}));
+    // Docker (20.10) that was ended in the middle of a start: containerd tells the next engine of a
+    // task that it did not start. It may be a process that never begins, and nothing more is told.
+    if (container.state == ContainerState::running && !container.started) {
+        container.state = ContainerState::dead;
+    }
     container.restarts = static_cast<int>(number(at(inspect, {"RestartCount"})));
     const auto& host = at(inspect, {"HostConfig"});
     container.limits = {.nano_cpus = number(at(host, {"NanoCpus"})),
