@@ -263,7 +263,6 @@ TEST_F(ApplyingTest, PortsAndAddressesThatAreTakenAreRefused) {
     play(what_is_taken);
 }
 
-
 Task<> dependencies(World& world) {
     co_await world.log_in();
     co_await world.add_host();
