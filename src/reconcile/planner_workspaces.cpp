@@ -70,12 +70,11 @@ void Planner::workspace(const WantedWorkspace& wanted) {
             remove_container(wanted.key, *found.failed, "failed, and is no longer wanted", chain);
     }
     if (found.current == nullptr) return create(wanted, chain);
-    if (found.next != nullptr && found.next->state == ContainerState::dead) {
-        chain = remove_container(wanted.key, *found.next, "is dead", chain);
-        found.next = nullptr;
-    }
-    if (found.next != nullptr && (why.empty() || !why_replace(wanted, *found.next).empty())) {
-        chain = remove_container(wanted.key, *found.next, "is no longer wanted", chain);
+    const bool dead = found.next != nullptr && found.next->state == ContainerState::dead;
+    if (dead ||
+        (found.next != nullptr && (why.empty() || !why_replace(wanted, *found.next).empty()))) {
+        chain = remove_container(wanted.key, *found.next, dead ? "is dead" : "is no longer wanted",
+                                 chain);
         found.next = nullptr;
     }
     if (found.next != nullptr || !how_made_otherwise(wanted, *found.current).empty()) {

@@ -13,12 +13,7 @@ using testing::UnorderedElementsAre;
 
 constexpr const char* kPassword = "a long password";
 
-class AccessTest : public testing::Test {
-  protected:
-    void play(Task<> (*script)(World&)) { world.play(script(world)); }
-
-    World world;
-};
+class AccessTest : public WorldTest {};
 
 Task<std::string> log_in_as(World& world, std::string username) {
     json::object request{{"username", username}, {"password", kPassword}};

@@ -11,12 +11,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class ApplyingTest : public testing::Test {
-  protected:
-    void play(Task<> (*script)(World&)) { world.play(script(world)); }
-
-    World world;
-};
+class ApplyingTest : public WorldTest {};
 
 Task<> applies(World& world) {
     co_await world.log_in();

@@ -9,12 +9,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class GroupTest : public testing::Test {
-  protected:
-    void play(Task<> (*script)(World&)) { world.play(script(world)); }
-
-    World world;
-};
+class GroupTest : public WorldTest {};
 
 constexpr const char* kShop = R"([
   {"kind": "Network", "name": "shop_default", "group": "shop"},

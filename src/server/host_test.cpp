@@ -8,12 +8,7 @@ using namespace trailer::server;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class HostTest : public testing::Test {
-  protected:
-    void play(Task<> (*script)(World&)) { world.play(script(world)); }
-
-    World world;
-};
+class HostTest : public WorldTest {};
 
 Task<> beyond_bounds(World& world) {
     co_await world.log_in();

@@ -9,12 +9,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class RegistrationTest : public testing::Test {
-  protected:
-    void play(Task<> (*script)(World&)) { world.play(script(world)); }
-
-    World world;
-};
+class RegistrationTest : public WorldTest {};
 
 Task<> approval(World& world) {
     co_await world.log_in();

@@ -205,4 +205,12 @@ class World {
     std::map<std::string, SigningKey> keys_;
 };
 
+// Of a world that is new in each test.
+class WorldTest : public testing::Test {
+  protected:
+    void play(Task<> (*script)(World&)) { world.play(script(world)); }
+
+    World world;
+};
+
 }  // namespace trailer::server
