@@ -16,6 +16,11 @@ void Sweeper::begin() {
     if (!std::exchange(under_way_, true)) wait();
 }
 
+void Sweeper::end() {
+    timer_.cancel();
+    under_way_ = false;
+}
+
 void Sweeper::wait() {
     timer_.expires_after(period_);
     timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {

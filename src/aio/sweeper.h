@@ -24,6 +24,8 @@ class Sweeper {
 
     // There is something: it is looked at within two periods. No effect while that is so already.
     void begin();
+    // No more looks, until the next begin().
+    void end();
 
   private:
     void wait();

@@ -10,6 +10,7 @@
 #include <boost/beast/http.hpp>
 #include <charconv>
 
+#include "aio/sweeper.h"
 #include "aio/task_group.h"
 #include "base/buffer.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@ constexpr std::size_t kUsualHead = 1 << 10;
 constexpr std::size_t kPiece = 16 << 10;
 constexpr auto kLinger = std::chrono::seconds{2};
 constexpr std::size_t kMostLinger = 64 << 20;
+constexpr auto kSweep = std::chrono::seconds(5);
 constexpr auto kLookAgain = std::chrono::milliseconds{250};
 constexpr auto kGrace = std::chrono::seconds(2);  // for answers under way, at the end
 
@@ -118,8 +120,9 @@ class Session : public Exchange {
         parser_->body_limit(boost::none);
         if (buffer_.size() == 0) {
             if (buffer_.capacity() > kUsualHead) buffer_.shrink_to_fit();
-            // Many wait here: with room for a usual head, and no more.
-            stream_.raw().expires_after(options_.idle_timeout);
+            // Many wait here: with room for a usual head, no more, and without a timer each.
+            stream_.raw().expires_never();
+            idle_since_ = std::chrono::steady_clock::now();
             idle_ = true;
             std::array<char, kUsualHead> first{};
             const auto [error, count] =
@@ -128,10 +131,7 @@ class Session : public Exchange {
             if (error || count == 0) co_return false;
             buffer_.commit(asio::buffer_copy(buffer_.prepare(count), asio::buffer(first), count));
         }
-        stream_.raw().expires_after(options_.head_timeout);
-        const auto [error, count] =
-            co_await http::async_read_header(stream_, buffer_, *parser_, kTuple);
-        if (error) {
+        if (const auto error = co_await read_head()) {
             if (error == http::error::end_of_stream) co_return false;
             refusal_ = refusal_for(error);
             if (refusal_) co_await refuse(*refusal_);
@@ -154,6 +154,9 @@ class Session : public Exchange {
 
     bool keep_alive() const { return keep_alive_ && !broken_ && !upgraded_; }
     bool idle() const { return idle_; }
+    bool idle_too_long(std::chrono::steady_clock::time_point now) const {
+        return idle_ && now - idle_since_ >= options_.idle_timeout;
+    }
     void abort() {
         if (websocket_ != nullptr) {
             websocket_->abort();
@@ -296,6 +299,7 @@ class Session : public Exchange {
     Task<> write_all(std::string text) { co_await write_buffers({asio::buffer(text)}); }
 
     Task<> write_buffers(std::vector<asio::const_buffer> buffers) {
+        if (stream_.write_now(buffers)) co_return;
         // Piece by piece, so that the time limit is for progress and not for the whole of a big
         // answer.
         stream_.raw().expires_after(options_.write_timeout);
@@ -354,6 +358,17 @@ class Session : public Exchange {
         std::unique_ptr<ByteStream> stream_;
         ByteStream*& slot_;
     };
+
+    // Most heads are here already, in one piece.
+    Task<boost::system::error_code> read_head() {
+        boost::system::error_code error;
+        buffer_.consume(parser_->put(buffer_.data(), error));
+        if (!error || error != http::error::need_more) co_return error;
+        stream_.raw().expires_after(options_.head_timeout);
+        std::tie(error, std::ignore) =
+            co_await http::async_read_header(stream_, buffer_, *parser_, kTuple);
+        co_return error;
+    }
 
     // Some of the body, maybe nothing yet.
     Task<std::string> read_some(std::chrono::steady_clock::time_point deadline) {
@@ -427,6 +442,7 @@ class Session : public Exchange {
     bool broken_ = false;
     bool continued_ = false;
     bool idle_ = false;
+    std::chrono::steady_clock::time_point idle_since_;
 };
 
 class BodyWriter : public ResponseWriter {
@@ -508,7 +524,8 @@ class HttpServer::Impl {
         : options_(std::move(options)),
           handler_(std::move(handler)),
           acceptor_(executor),
-          sessions_(executor) {
+          sessions_(executor),
+          sweeper_(executor, period_of(options_), [this] { return sweep(); }) {
         boost::system::error_code error;
         auto address = ip::make_address(
             options_.address == "localhost" ? "127.0.0.1" : options_.address, error);
@@ -564,6 +581,7 @@ class HttpServer::Impl {
             log::warning("ending connections: {}", describe(e));
         }
         grace.cancel();
+        sweeper_.end();
         if (failure) std::rethrow_exception(failure);
     }
 
@@ -601,9 +619,21 @@ class HttpServer::Impl {
         Session& session_;
     };
 
+    static std::chrono::milliseconds period_of(const ServerOptions& options) {
+        return std::min<std::chrono::milliseconds>(options.idle_timeout / 8, kSweep);
+    }
+    bool sweep() {
+        const auto now = std::chrono::steady_clock::now();
+        for (auto* session : live_) {
+            if (session->idle_too_long(now)) session->abort();
+        }
+        return !live_.empty();
+    }
+
     Task<> run(Stream stream) {
         Session session(std::move(stream), options_);
         const Listed listed(live_, session);
+        sweeper_.begin();
         try {
             const bool crowded = live_.size() > options_.max_connections;
             while (!ending_ && co_await session.next()) {
@@ -648,6 +678,7 @@ class HttpServer::Impl {
     ip::tcp::acceptor acceptor_;
     aio::TaskGroup sessions_;
     std::set<Session*> live_;
+    aio::Sweeper sweeper_;
     bool ending_ = false;
 };
 

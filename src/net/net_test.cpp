@@ -27,6 +27,13 @@ aio::Deadline soon() {
     return aio::Deadline::in(10s);
 }
 
+// More than the kernel takes at once, no two parts of it the same.
+std::string numbers() {
+    std::string text;
+    for (int i = 0; i < 1'000'000; ++i) text += fmt::format("{}\n", i);
+    return text;
+}
+
 Task<> answer(Exchange& exchange) {
     const auto path = exchange.request().path();
     if (path == "/echo") {
@@ -35,6 +42,8 @@ Task<> answer(Exchange& exchange) {
             {200, {{"X-Method", exchange.request().method}}, std::move(body)});
     } else if (path == "/big") {
         co_await exchange.respond({200, {}, std::string(5'000'000, 'b')});
+    } else if (path == "/numbers") {
+        co_await exchange.respond({200, {}, numbers()});
     } else if (path == "/chunks") {
         auto writer = co_await exchange.stream({200, {{"Content-Type", "text/plain"}}, ""});
         for (int i = 0; i < 3; ++i) co_await writer->write(fmt::format("chunk {}\n", i));
@@ -294,6 +303,29 @@ TEST(HttpServer, EndsSlowClients) {
     with_server(
         slow_clients,
         {.head_timeout = 100ms, .body_timeout = 100ms, .write_timeout = 1s, .idle_timeout = 100ms});
+}
+
+Task<> slow_both_ways(HttpServer& server) {
+    ip::tcp::socket socket(co_await asio::this_coro::executor);
+    co_await socket.async_connect({ip::address_v4::loopback(), server.port()}, asio::use_awaitable);
+    for (const char byte :
+         std::string("GET /numbers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) {
+        co_await asio::async_write(socket, asio::buffer(&byte, 1), asio::use_awaitable);
+        co_await aio::sleep(1ms);
+    }
+    std::string all;
+    std::array<char, 200'000> piece{};
+    for (;;) {
+        const auto [error, count] = co_await socket.async_read_some(asio::buffer(piece), kTuple);
+        if (error) break;
+        all.append(piece.data(), count);
+        co_await aio::sleep(1ms);
+    }
+    EXPECT_TRUE(all.ends_with("\r\n\r\n" + numbers())) << all.size();
+}
+
+TEST(HttpServer, AHeadThatComesByteByByteIsReadAndASlowReaderGetsTheAnswerWhole) {
+    with_server(slow_both_ways);
 }
 
 Task<> random_bytes_at(HttpServer& server) {

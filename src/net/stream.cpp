@@ -1,5 +1,7 @@
 #include "net/stream.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -49,6 +51,30 @@ Task<std::vector<asio::generic::stream_protocol::endpoint>> addresses_of(const E
 
 }  // namespace
 
+bool Stream::write_now(std::span<asio::const_buffer> buffers) {
+    constexpr std::size_t kMostBuffers = 8;
+    if (tls_ || buffers.size() > kMostBuffers) return false;
+    std::array<iovec, kMostBuffers> parts{};
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+        // The kernel reads what iovec calls void*.
+        parts[i] = {const_cast<void*>(buffers[i].data()), buffers[i].size()};  // NOLINT
+        left += buffers[i].size();
+    }
+    const msghdr message{.msg_iov = parts.data(), .msg_iovlen = buffers.size()};
+    const auto count =
+        ::sendmsg(raw_->socket().native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    auto taken = static_cast<std::size_t>(count);
+    const bool all = taken == left;
+    for (auto& buffer : buffers) {
+        const auto of_this = std::min(taken, buffer.size());
+        buffer += of_this;
+        taken -= of_this;
+    }
+    return all;
+}
+
 Task<Stream> connect(const Endpoint& endpoint, asio::ssl::context* tls, aio::Deadline deadline) {
     const auto addresses = co_await addresses_of(endpoint, deadline);
     boost::system::error_code last = asio::error::host_not_found;
@@ -92,8 +118,9 @@ Task<std::string> RawBytes::read() {
 }
 
 Task<> RawBytes::write(std::string data) {
-    const auto [error, count] =
-        co_await asio::async_write(stream_, asio::buffer(data), aio::AtOnce{}, kTuple);
+    asio::const_buffer left = asio::buffer(data);
+    if (stream_.write_now({&left, 1})) co_return;
+    const auto [error, count] = co_await asio::async_write(stream_, left, aio::AtOnce{}, kTuple);
     if (error) throw_failure(error, doing_);
 }
 

@@ -10,6 +10,7 @@
 #include <boost/beast/http/error.hpp>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "aio/at_once.h"
 #include "aio/deadline.h"
@@ -68,6 +69,11 @@ class Stream {
             },
             token, this, buffers);
     }
+
+    // What the kernel takes at once is written without waiting, and taken from `buffers`; true when
+    // that is all. The rest, and what went wrong, is async_write_some()'s. For who has the turn to
+    // write. No effect with TLS.
+    bool write_now(std::span<asio::const_buffer> buffers);
 
     void close() {
         boost::system::error_code ignored;

@@ -301,7 +301,8 @@ class Core : public std::enable_shared_from_this<Core> {
     // `payload` as it goes on the wire, which stays until this returns.
     Task<> send_frame(Opcode opcode, std::string_view payload, std::optional<MaskKey> key) {
         const auto head = frame_head(opcode, payload.size(), key);
-        const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(payload)};
+        std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(payload)};
+        if (stream_.write_now(buffers)) co_return;
         const auto [error, count] =
             co_await asio::async_write(stream_, buffers, aio::AtOnce{}, kTuple);
         if (!error) co_return;

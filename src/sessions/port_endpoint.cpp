@@ -24,7 +24,9 @@ constexpr std::size_t kPiece = 96 << 10;  // below what malloc asks the kernel f
 }  // namespace
 
 PortEndpoint::PortEndpoint(asio::ip::tcp::socket socket, bool half_close)
-    : socket_(std::move(socket)), half_close_(half_close), input_end_(socket_.get_executor()) {}
+    : socket_(std::move(socket)), half_close_(half_close), input_end_(socket_.get_executor()) {
+    socket_.non_blocking(true);
+}
 
 Task<std::string> PortEndpoint::read() {
     if (output_ended_) {
@@ -56,8 +58,11 @@ Task<> PortEndpoint::take(std::string message) {
         co_return;
     }
     if (channel != Channel::input) throw InvalidInput("", "a port takes input or a close");
-    const auto [error, count] = co_await asio::async_write(
-        socket_, asio::buffer(message.data() + 1, message.size() - 1), aio::AtOnce{}, kTuple);
+    asio::const_buffer left = asio::buffer(message.data() + 1, message.size() - 1);
+    boost::system::error_code later;  // told again by who waits
+    left += socket_.write_some(left, later);
+    if (left.size() == 0) co_return;
+    const auto [error, count] = co_await asio::async_write(socket_, left, aio::AtOnce{}, kTuple);
     if (!error) co_return;
     input_ended_ = true;
     input_end_.notify();

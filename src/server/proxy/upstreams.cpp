@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostOfOne = 32;
+constexpr std::size_t kMostOfOne = 128;
 constexpr std::size_t kMostInAll = 512;
 constexpr auto kMostRest = 30s;
 constexpr auto kSweep = 5s;
