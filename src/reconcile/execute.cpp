@@ -83,8 +83,8 @@ class Execution {
             case Action::remove_container:
                 return remove_container();
             case Action::update_container:
-                return runtime_.update_container(step_.object, step_.spec.limits,
-                                                 step_.spec.restart);
+                return runtime_.update_container(step_.object, step_.spec->limits,
+                                                 step_.spec->restart);
             case Action::connect_network:
                 touched_.networks.push_back(step_.attachment.network);  // it may have gone
                 return runtime_.connect_network(step_.object, step_.attachment);
@@ -106,10 +106,13 @@ class Execution {
     }
 
     Task<> create_network() {
-        if (!step_.fault.empty()) throw Error(ErrorKind::conflict, "{}", step_.fault);
+        const auto& fault = step_.subnets.fault;
+        if (!fault.empty()) throw Error(ErrorKind::conflict, "{}", fault);
         std::optional<Error> conflict;
         try {
-            auto id = co_await runtime_.create_network(step_.network);
+            auto spec = *step_.network;
+            give(step_.subnets, spec);
+            auto id = co_await runtime_.create_network(std::move(spec));
             touched_.networks.push_back(std::move(id));
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::conflict) throw;
@@ -118,11 +121,12 @@ class Execution {
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_network(step_.name);
         if (!found) {  // its addresses are taken, not its name
-            throw Error(ErrorKind::conflict, "{}{}", conflict->what(),
-                        step_.network.subnet.empty() ? kEnginesPools : "");
+            throw Error(
+                ErrorKind::conflict, "{}{}", conflict->what(),
+                step_.network->subnet.empty() && step_.subnets.ipv4.empty() ? kEnginesPools : "");
         }
         touched_.networks.push_back(found->id);
-        if (same_owner(found->labels, step_.network.labels)) co_return;
+        if (same_owner(found->labels, step_.network->labels)) co_return;
         throw Error(ErrorKind::conflict, whose("network", step_.name, found->labels,
                                                fmt::format(" (subnet {})", found->subnet)));
     }
@@ -156,7 +160,7 @@ class Execution {
         touched_.volumes.push_back(step_.name);
         std::optional<Error> conflict;
         try {
-            auto made = co_await runtime_.create_volume(step_.volume);
+            auto made = co_await runtime_.create_volume(*step_.volume);
             touched_.made_volumes.push_back(std::move(made));
             touched_.volumes.pop_back();
             co_return;
@@ -230,11 +234,17 @@ class Execution {
         }
     }
 
+    runtime::ContainerSpec spec_of_new() const {
+        auto spec = *step_.spec;
+        spec.name = step_.name;
+        return spec;
+    }
+
     Task<> create_container() {
         if (step_.pull_first) co_await pull_for_container();
         std::optional<Error> failure;
         try {
-            const auto id = co_await runtime_.create_container(step_.spec);
+            const auto id = co_await runtime_.create_container(spec_of_new());
             touched_.containers.push_back(id);
             co_return;
         } catch (const Error& e) {
@@ -245,7 +255,7 @@ class Execution {
             co_await explain_conflict(*failure);
             co_return;
         }
-        if (const auto image = co_await runtime_.find_image(step_.spec.image))
+        if (const auto image = co_await runtime_.find_image(step_.spec->image))
             throw Error(*failure);
         if (!step_.may_pull) {
             touched_.images =
@@ -253,29 +263,29 @@ class Execution {
             throw Error(ErrorKind::conflict,
                         "image {} is not on this host: an Image is made again, and with `pull: "
                         "never` it is up to you",
-                        step_.spec.image);
+                        step_.spec->image);
         }
         co_await pull_for_container();
-        const auto id = co_await runtime_.create_container(step_.spec);
+        const auto id = co_await runtime_.create_container(spec_of_new());
         touched_.containers.push_back(id);
     }
 
     // Told at once: whoever counts what the engine is busy with need not wait for a registry.
     Task<> pull_for_container() {
-        if (progress_) progress_("pulling " + step_.spec.image);
-        co_await runtime_.pull_image(step_.spec.image, aio::Deadline::in(limits_.pull), progress_);
+        if (progress_) progress_("pulling " + step_.spec->image);
+        co_await runtime_.pull_image(step_.spec->image, aio::Deadline::in(limits_.pull), progress_);
     }
 
     Task<> explain_conflict(Error conflict) {
-        const auto found = co_await runtime_.find_container(step_.spec.name);
+        const auto found = co_await runtime_.find_container(step_.name);
         if (!found) throw Error(conflict);
-        if (same_owner(found->labels, step_.spec.labels)) {
+        if (same_owner(found->labels, step_.spec->labels)) {
             touched_.containers.push_back(found->id);  // made before we were killed
             co_return;
         }
         throw Error(
             ErrorKind::conflict,
-            whose("container", step_.spec.name, found->labels,
+            whose("container", step_.name, found->labels,
                   fmt::format(" ({}, image {})", runtime::short_id(found->id), found->image)));
     }
 
@@ -353,7 +363,7 @@ class Execution {
         const auto failed = step_.name + kFailedSuffix;
         if (!step_.stop_first) co_await runtime_.rename_container(step_.object, failed);
         co_await runtime_.stop_container(step_.object, grace());
-        co_await runtime_.update_container(step_.object, step_.spec.limits,
+        co_await runtime_.update_container(step_.object, step_.spec->limits,
                                            protocol::RestartPolicy::no);
         if (step_.stop_first) co_await runtime_.rename_container(step_.object, failed);
         if (step_.running) co_await runtime_.start_container(step_.replaces);

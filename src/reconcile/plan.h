@@ -101,11 +101,13 @@ struct Step {
     Reason reason{""};
     std::vector<std::size_t> after;  // steps of this plan that come first
 
-    runtime::ContainerSpec spec;         // create_container, update_container
-    runtime::Attachment attachment;      // connect_network, disconnect_network
-    runtime::NetworkSpec network;        // create_network; with the subnets that were chosen
-    std::string fault;                   // why the step will fail, known before it is begun
-    runtime::VolumeSpec volume;          // create_volume
+    // Of the WantedState planned for, but for its name: what makes, updates or replaces a
+    // container.
+    const runtime::ContainerSpec* spec = nullptr;
+    runtime::Attachment attachment;                 // connect_network, disconnect_network
+    const runtime::NetworkSpec* network = nullptr;  // create_network; of the same WantedState
+    SubnetChoice subnets;                           // that it gets, or why the step will fail
+    const runtime::VolumeSpec* volume = nullptr;    // create_volume; of the same WantedState
     const WantedImage* image = nullptr;  // build_image, pull_image; of the WantedState planned for
     std::string replaces;                // the former container's id
     bool running = true;                 // what is wanted of the container

@@ -141,7 +141,7 @@ void Planner::limits_in_place(const WantedWorkspace& wanted, const Container& se
     if (changes.empty()) return;
     const auto index =
         follow(chain, Action::update_container, wanted.key, wanted.name, seen.id, changes);
-    step(index).spec = wanted.spec;
+    step(index).spec = &wanted.spec;
 }
 
 }  // namespace trailer::reconcile

@@ -50,10 +50,9 @@ void Planner::network(const WantedNetwork& wanted) {
         return;
     }
     const auto index = add(Action::create_network, wanted.key, wanted.name, "", "is not there");
-    step(index).network = wanted.spec;
+    step(index).network = &wanted.spec;
     if (const auto chosen = subnets_.find(wanted.key.id); chosen != subnets_.end()) {
-        give(chosen->second, step(index).network);
-        step(index).fault = chosen->second.fault;
+        step(index).subnets = chosen->second;
     }
     makes_network_[wanted.name] = index;
 }
@@ -61,7 +60,7 @@ void Planner::network(const WantedNetwork& wanted) {
 void Planner::volume(const WantedVolume& wanted) {
     if (wanted.deleting || !wanted.fault.empty() || has_volume(wanted)) return;
     const auto index = add(Action::create_volume, wanted.key, wanted.name, "", "is not there");
-    step(index).volume = wanted.spec;
+    step(index).volume = &wanted.spec;
     makes_volume_[wanted.name] = index;
 }
 

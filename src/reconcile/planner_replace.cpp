@@ -90,7 +90,7 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
             step(index).running = wanted.running;
             step(index).stop_first = next->state != ContainerState::running;
             step(index).grace = wanted.stop_grace;
-            step(index).spec = wanted.spec;
+            step(index).spec = &wanted.spec;
             return;
         }
     }
@@ -102,7 +102,7 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
         step(index).replaces = current.id;
         step(index).stop_first = is_running(current);
         step(index).grace = wanted.stop_grace;
-        step(index).spec = wanted.spec;
+        step(index).spec = &wanted.spec;
     } else if (is_running(current)) {
         const auto index =
             follow(chain, Action::stop_container, wanted.key, wanted.name, current.id, why);

@@ -121,8 +121,7 @@ Planner::Index Planner::make_container(const WantedWorkspace& wanted, const std:
                                        Chain& chain) {
     const auto index = follow(chain, Action::create_container, wanted.key, name, "", reason);
     for (const auto each : before) comes_after(index, each);
-    step(index).spec = wanted.spec;
-    step(index).spec.name = name;
+    step(index).spec = &wanted.spec;
     step(index).running = wanted.running;
     using protocol::PullPolicy;
     step(index).may_pull = wanted.image.empty() && wanted.pull != PullPolicy::never;

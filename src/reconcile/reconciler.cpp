@@ -31,6 +31,7 @@ constexpr auto kListAnew = 10min;
 // container that is started makes several.
 constexpr auto kGather = 20ms;
 constexpr auto kLookAtDisk = 30s;
+constexpr auto kLookAtHost = 250ms;
 constexpr auto kProgressEvery = 500ms;
 
 bool starts(Action action) {
@@ -305,9 +306,12 @@ class Reconciler::Impl {
         tell_condition(planned);
     }
 
-    // Routes come and go without a word, so they are read anew whenever they matter.
+    // Routes come and go without a word, so they are read anew while they matter; not for each of
+    // many networks that are made at once.
     void look_at_host(const WantedState& wanted) {
+        if (Clock::now() - host_looked_at_ < kLookAtHost) return;
         if (!options_.host_subnets || !lacks_subnets(wanted, observer_.observed())) return;
+        host_looked_at_ = Clock::now();
         observer_.set_host_subnets(options_.host_subnets());
     }
 
@@ -422,7 +426,7 @@ class Reconciler::Impl {
     void refuse_beyond_bounds(const Step& step) const {
         std::vector<std::string> binds;
         if (step.action == Action::create_container) {
-            for (const auto& each : step.spec.mounts) {
+            for (const auto& each : step.spec->mounts) {
                 if (each.type == runtime::ContainerMount::Type::bind) binds.push_back(each.source);
             }
         } else if (starts(step.action)) {
@@ -577,6 +581,7 @@ class Reconciler::Impl {
     bool held_up_ = true;
     Clock::time_point listed_{};
     Clock::time_point disk_looked_at_{};
+    Clock::time_point host_looked_at_{};
     std::optional<Timestamp> look_again_;
     std::map<Key, Activity> busy_;
     Attempts attempts_;

@@ -222,7 +222,7 @@ TEST_F(SubnetsTest, ThePlanCarriesTheChoiceAndMakesItOnce) {
     }
     EXPECT_THAT(subnets, testing::UnorderedElementsAre("10.200.0.0/24", "10.200.1.0/24"));
     ASSERT_EQ(again.steps.size(), 1U) << "only the one that found no place is left";
-    EXPECT_THAT(again.steps[0].fault, HasSubstr("no free subnet"));
+    EXPECT_THAT(again.steps[0].subnets.fault, HasSubstr("no free subnet"));
 }
 
 // --- for any pools, any host and any networks
