@@ -29,9 +29,12 @@ constexpr auto kPatience = 4500ms;
 void take_all_files() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
+    const auto was = std::exchange(limit.rlim_cur, limit.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        log::warning("the limit of open files stays as it is: {}", std::strerror(errno));
+        log::warning(
+            "the limit of open files stays at {}: {}; raise it with `ulimit -n`, or LimitNOFILE= "
+            "of the systemd unit",
+            was, std::strerror(errno));
     }
 }
 

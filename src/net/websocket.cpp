@@ -259,7 +259,10 @@ class Core : public std::enable_shared_from_this<Core> {
         std::string payload(waiting().substr(0, length));
         consume(length);
         if (head.key) apply_mask(payload.data(), payload.size(), *head.key);
-        if (head.opcode == Opcode::ping) answer_ping(std::move(payload));
+        if (head.opcode == Opcode::ping) {
+            answer_ping(std::move(payload));
+            co_return true;
+        }
         if (head.opcode != Opcode::close) co_return true;
         const auto code = read_close(payload);
         close_received_ = true;

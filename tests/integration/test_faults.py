@@ -186,7 +186,7 @@ def test_a_full_disk_stops_no_agent(installation, engine):
             pass
         api.apply(workspace("dev"))
         api.wait("workspaces", "dev", "running")
-        assert "No space left" in agent.text()
+        wait_until(lambda: "No space left" in agent.text(), "the agent's word about its state directory")
         agent.kill()
         engine.remove("dev")
         agent.start()

@@ -47,11 +47,10 @@ Task<> PortStream::listen(std::shared_ptr<Line> line) {
     try {
         while (auto message = co_await line->lease->socket().read()) {
             if (message->data.empty()) continue;
-            if (line->resting) break;
+            while (!line->waiting.empty() && !line->dropped) co_await line->taken.wait();
+            if (line->resting || line->dropped) break;
             line->waiting = std::move(message->data);
             line->arrived.notify();
-            while (!line->waiting.empty() && !line->dropped) co_await line->taken.wait();
-            if (line->dropped) break;
         }
     } catch (const std::exception& e) {
         line->failure = describe(e);

@@ -1,7 +1,7 @@
 // One TCP connection to a port of a workspace, over a session with its host, as a byte stream.
 //
-// Reads a message ahead, so that the end of a connection that rests is seen at once. Memory: that
-// message. The session goes back when the stream goes. One thread.
+// Reads ahead, so that the end of a connection that rests is seen at once. Memory: two messages.
+// The session goes back when the stream goes. One thread.
 #pragma once
 
 #include <memory>

@@ -113,6 +113,9 @@ class Counted {
 struct Proxy::Passage {
     explicit Passage(const asio::any_io_executor& executor) : side(executor) {}
 
+    std::string where() const {
+        return fmt::format("port {} of workspace {}", place.port, workspace);
+    }
     void moved() { last_move = Clock::now(); }
     void end_upstream() const {
         if (upstream.line) upstream.line->abort();
@@ -120,9 +123,9 @@ struct Proxy::Passage {
 
     net::Exchange* exchange = nullptr;
     Place place;
+    std::string workspace;  // its name
     Route route;
     std::shared_ptr<AuditLog::Session> session;  // of the visit: its other requests have it too
-    std::string where;                           // "port 8080 of workspace dev"
     net::Request request;
     Framing framing;
     std::string first_piece;  // of a body that had to be asked for
@@ -297,13 +300,20 @@ Task<> Proxy::serve(net::Exchange* exchange, Place place) {
                      .workspace_id = entry->record.id,
                      .user_id = visitor.holder.user_id,
                      .port = place.port};
-    passage.where = fmt::format("port {} of workspace {}", place.port, entry->record.name);
+    passage.workspace = entry->record.name;
     passage.request = for_workspace(request, place, arrival);
     passage.framing = framing_of(*exchange);
-    auto seen = audit_entry(core_.state(), protocol::AuditKind::proxy, visitor.holder.user_id,
-                            entry->record, client_of(request.headers, arrival));
-    seen.port = visitor.holder.port;
-    passage.session = co_await audit_.visit(std::move(seen));
+    const AuditLog::Visitor seen{.user_id = visitor.holder.user_id,
+                                 .workspace_id = entry->record.id,
+                                 .port = place.port,
+                                 .address = client_of(request.headers, arrival)};
+    passage.session = audit_.visit_of(seen);
+    if (!passage.session) {
+        auto begun = audit_entry(core_.state(), protocol::AuditKind::proxy, seen.user_id,
+                                 entry->record, seen.address);
+        begun.port = seen.port;
+        passage.session = co_await audit_.visit(std::move(begun));
+    }
     if (visitor.renew) passage.cookie = set_cookie(*exchange, place, visitor.holder);
     passage.place = std::move(place);
     co_await pass(&passage);
@@ -445,7 +455,7 @@ Task<> Proxy::upload(Passage* passage) {
         passage->uploading = false;
     } catch (const std::exception& e) {
         if (aio::is_cancellation(e)) throw;
-        log::debug("{}: {}", passage->where, describe(e));
+        log::debug("{}: {}", passage->where(), describe(e));
         // A workspace that reads no more may have answered already.
         if (!reading) co_return;
         passage->client_gone = true;
@@ -459,7 +469,7 @@ Task<> Proxy::await_client(Passage* passage) {
         co_await passage->exchange->until_gone();
     } catch (const std::exception& e) {
         if (aio::is_cancellation(e)) throw;
-        log::debug("{}: {}", passage->where, describe(e));
+        log::debug("{}: {}", passage->where(), describe(e));
     }
     passage->client_gone = true;
     passage->end_upstream();
@@ -484,7 +494,7 @@ bool Proxy::look() {
 Task<> Proxy::refuse(Passage* passage, int status, std::string why) {
     const protocol::Problem problem{.title = std::string(net::reason_phrase(status)),
                                     .status = status,
-                                    .detail = fmt::format("{}: {}", passage->where, why)};
+                                    .detail = fmt::format("{}: {}", passage->where(), why)};
     net::Response response{.status = status, .body = wire::to_json_text(problem)};
     response.headers.set("Content-Type", "application/problem+json");
     response.headers.set("Cache-Control", "no-store");

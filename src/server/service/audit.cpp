@@ -148,17 +148,24 @@ Task<std::optional<AuditEntry>> AuditLog::find(std::string session_id) {
     co_return kept->entry;
 }
 
+std::shared_ptr<AuditLog::Session> AuditLog::visit_of(const Visitor& visitor) {
+    const auto found = visits_.find(visitor);
+    if (found == visits_.end()) return nullptr;
+    found->second.session->count_connection();
+    return found->second.session;
+}
+
 Task<std::shared_ptr<AuditLog::Session>> AuditLog::visit(AuditEntry entry) {
-    const VisitKey key{entry.user_id, entry.workspace_id, entry.port.value_or(0), entry.address};
-    if (const auto found = visits_.find(key); found != visits_.end()) {
-        found->second.session->count_connection();
-        co_return found->second.session;
-    }
+    const Visitor visitor{.user_id = entry.user_id,
+                          .workspace_id = entry.workspace_id,
+                          .port = entry.port.value_or(0),
+                          .address = entry.address};
+    if (auto known = visit_of(visitor)) co_return known;
     std::shared_ptr<Session> made = co_await begin(std::move(entry));
     // Another request may have been faster meanwhile: then this is one of its visit too.
-    const auto [place, fresh] = visits_.try_emplace(key, Visit{made, now()});
-    if (!fresh) place->second.session->count_connection();
-    co_return place->second.session;
+    if (auto known = visit_of(visitor)) co_return known;
+    visits_[visitor] = {.session = made, .last = now()};
+    co_return made;
 }
 
 void AuditLog::sweep_visits() {

@@ -58,6 +58,16 @@ class AuditLog {
 
     // A look through the proxy: one entry for a person's requests to a port, until none came for
     // five minutes. Held for as long as something is under way.
+    struct Visitor {
+        std::string user_id;
+        std::string workspace_id;
+        std::uint16_t port = 0;
+        std::string address;
+
+        auto operator<=>(const Visitor&) const = default;
+    };
+    // Nothing where the visit has yet to begin.
+    std::shared_ptr<Session> visit_of(const Visitor& visitor);
     Task<std::shared_ptr<Session>> visit(protocol::AuditEntry entry);
 
     // The newest first, as they are at this moment.
@@ -81,7 +91,6 @@ class AuditLog {
         std::shared_ptr<Session> session;
         Timestamp last;
     };
-    using VisitKey = std::tuple<std::string, std::string, std::uint16_t, std::string>;
 
     std::unique_ptr<Session> attach(std::shared_ptr<Record> record);
     std::shared_ptr<Record> in_memory(const std::string& session) const;
@@ -94,7 +103,7 @@ class AuditLog {
     aio::Signal wake_;
     std::map<std::string, std::shared_ptr<Record>>
         records_;  // by id: under way, or not yet written
-    std::map<VisitKey, Visit> visits_;
+    std::map<Visitor, Visit> visits_;
     std::chrono::steady_clock::time_point pruned_{};
 };
 
