@@ -10,6 +10,7 @@
 #include "aio/deadline.h"
 #include "aio/periodic.h"
 #include "aio/signal.h"
+#include "aio/sweeper.h"
 #include "aio/task_group.h"
 #include "base/error.h"
 
@@ -411,6 +412,29 @@ Task<> waits_between_tries() {
 
 TEST(CircuitBreakerTest, ABackoffPassesBetweenTwoTries) {
     run(waits_between_tries());
+}
+
+// --- Sweeper
+
+Task<> looks_while_there_is_something() {
+    int looks = 0;
+    Sweeper sweeper(co_await asio::this_coro::executor, 1ms, [&] { return ++looks < 3; });
+    co_await aio::sleep(20ms);
+    EXPECT_EQ(looks, 0) << "nothing has begun";
+    sweeper.begin();
+    co_await aio::sleep(100ms);
+    EXPECT_EQ(looks, 3);
+    sweeper.begin();
+    sweeper.end();
+    co_await aio::sleep(20ms);
+    EXPECT_EQ(looks, 3) << "it was ended";
+    sweeper.begin();
+    co_await aio::sleep(100ms);
+    EXPECT_EQ(looks, 4);
+}
+
+TEST(SweeperTest, LooksWhileThereIsSomethingAndUntilItIsEnded) {
+    run(looks_while_there_is_something());
 }
 
 }  // namespace

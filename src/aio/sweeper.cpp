@@ -24,7 +24,7 @@ void Sweeper::end() {
 void Sweeper::wait() {
     timer_.expires_after(period_);
     timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive) return;
+        if (error || !*alive || !under_way_) return;
         under_way_ = look_();
         if (under_way_) wait();
     });

@@ -27,7 +27,6 @@ constexpr std::size_t kUsualHead = 1 << 10;
 constexpr std::size_t kPiece = 16 << 10;
 constexpr auto kLinger = std::chrono::seconds{2};
 constexpr std::size_t kMostLinger = 64 << 20;
-constexpr auto kSweep = std::chrono::seconds(5);
 constexpr auto kLookAgain = std::chrono::milliseconds{250};
 constexpr auto kGrace = std::chrono::seconds(2);  // for answers under way, at the end
 
@@ -525,7 +524,7 @@ class HttpServer::Impl {
           handler_(std::move(handler)),
           acceptor_(executor),
           sessions_(executor),
-          sweeper_(executor, period_of(options_), [this] { return sweep(); }) {
+          sweeper_(executor, options_.idle_timeout / 16, [this] { return sweep(); }) {
         boost::system::error_code error;
         auto address = ip::make_address(
             options_.address == "localhost" ? "127.0.0.1" : options_.address, error);
@@ -619,9 +618,6 @@ class HttpServer::Impl {
         Session& session_;
     };
 
-    static std::chrono::milliseconds period_of(const ServerOptions& options) {
-        return std::min<std::chrono::milliseconds>(options.idle_timeout / 8, kSweep);
-    }
     bool sweep() {
         const auto now = std::chrono::steady_clock::now();
         for (auto* session : live_) {

@@ -108,11 +108,11 @@ class Execution {
     Task<> create_network() {
         const auto& fault = step_.subnets.fault;
         if (!fault.empty()) throw Error(ErrorKind::conflict, "{}", fault);
+        auto spec = *step_.network;
+        give(step_.subnets, spec);
         std::optional<Error> conflict;
         try {
-            auto spec = *step_.network;
-            give(step_.subnets, spec);
-            auto id = co_await runtime_.create_network(std::move(spec));
+            auto id = co_await runtime_.create_network(spec);
             touched_.networks.push_back(std::move(id));
         } catch (const Error& e) {
             if (e.kind() != ErrorKind::conflict) throw;
@@ -121,12 +121,11 @@ class Execution {
         if (!conflict) co_return;
         const auto found = co_await runtime_.find_network(step_.name);
         if (!found) {  // its addresses are taken, not its name
-            throw Error(
-                ErrorKind::conflict, "{}{}", conflict->what(),
-                step_.network->subnet.empty() && step_.subnets.ipv4.empty() ? kEnginesPools : "");
+            throw Error(ErrorKind::conflict, "{}{}", conflict->what(),
+                        spec.subnet.empty() ? kEnginesPools : "");
         }
         touched_.networks.push_back(found->id);
-        if (same_owner(found->labels, step_.network->labels)) co_return;
+        if (same_owner(found->labels, spec.labels)) co_return;
         throw Error(ErrorKind::conflict, whose("network", step_.name, found->labels,
                                                fmt::format(" (subnet {})", found->subnet)));
     }

@@ -161,6 +161,4 @@ void FakeRuntime::print(const std::string& container, std::string text, bool err
     log.push_back({.errors = errors, .time = time, .text = std::move(text)});
 }
 
-// A container's log from the entry that was asked for.
-
 }  // namespace trailer::runtime

@@ -579,6 +579,7 @@ Task<std::unique_ptr<ProcessStream>> FakeRuntime::attach(std::string container_i
     co_return std::make_unique<FakeProcess>(executor_, std::move(command), made.spec.tty);
 }
 
+// A container's log from the entry that was asked for.
 class FakeRuntime::Log : public LogStream {
   public:
     Log(FakeRuntime& runtime, LogSpec spec, std::size_t next)
