@@ -23,6 +23,7 @@ struct Activity {
     std::string detail;  // its last line
     Clock::time_point detail_told{};
     aio::TaskGroup* attempt = nullptr;  // what it waits for, which may be given up
+    bool doubted = false;  // it takes so long that the engine was asked whether it answers
 };
 
 // The failure that is told of a resource; null where there is none.

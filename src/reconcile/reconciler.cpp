@@ -33,6 +33,8 @@ constexpr auto kGather = 20ms;
 constexpr auto kLookAtDisk = 30s;
 constexpr auto kLookAtHost = 250ms;
 constexpr auto kProgressEvery = 500ms;
+// A step of the engine's own work that takes longer raises the question whether the engine hangs.
+constexpr auto kSlowStep = 10s;
 
 bool starts(Action action) {
     return action == Action::start_container || action == Action::restart_container ||
@@ -281,9 +283,22 @@ class Reconciler::Impl {
 
     Task<> work(aio::TaskGroup* tasks) {
         for (;;) {
+            doubt_slow_steps();
             held_up_ = !wanted_ || !observer_.ready();
             if (!held_up_) round(*tasks);
             co_await wake_->wait_for(until_next());
+        }
+    }
+
+    // An engine that hangs may keep its event stream open and answer its ping (a deadlock among its
+    // locks): that it still lists what it has is what tells.
+    void doubt_slow_steps() {
+        for (auto& [key, activity] : busy_) {
+            if (activity.load != Load::engine || activity.doubted) continue;
+            if (Clock::now() - activity.began < kSlowStep) continue;
+            activity.doubted = true;
+            observer_.missed_events();
+            news_->notify();
         }
     }
 
@@ -469,17 +484,21 @@ class Reconciler::Impl {
     }
 
     void failed(const Step& step, const std::exception_ptr& why) {
-        bool engine_away = false;
-        if (step.action != Action::pull_image && step.action != Action::build_image) {
-            try {
-                std::rethrow_exception(why);
-            } catch (const Error& e) {
-                engine_away = e.kind() == ErrorKind::unavailable && !step.may_pull;
-            } catch (const std::exception&) {
-                engine_away = false;
-            }
+        auto kind = ErrorKind::internal;
+        try {
+            std::rethrow_exception(why);
+        } catch (const Error& e) {
+            kind = e.kind();
+        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): of no kind
         }
-        if (engine_away) observer_.missed_events();
+        const bool of_the_engine =
+            step.action != Action::pull_image && step.action != Action::build_image;
+        const bool hung = of_the_engine && kind == ErrorKind::timeout;
+        // A registry may be what was away.
+        const bool away = of_the_engine && kind == ErrorKind::unavailable && !step.may_pull;
+        const bool engine_away = away || (hung && engine_.status == Health::failing);
+        // Whether it is the engine or this one object of it that does not answer: a look tells.
+        if (away || hung) observer_.missed_events();
         attempts_.fail(step, describe(why)).engine_away = engine_away;
     }
 
@@ -491,6 +510,8 @@ class Reconciler::Impl {
             const auto brief = activity.began + Room::kBriefStop;
             if (activity.load == Load::stopping && brief > Clock::now())
                 next = std::min(next, brief);
+            if (activity.load == Load::engine && !activity.doubted)
+                next = std::min(next, activity.began + kSlowStep);
         }
         auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
         if (look_again_) wait = std::min(wait, *look_again_ - now());

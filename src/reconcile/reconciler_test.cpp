@@ -123,6 +123,42 @@ Task<> missed(World& world) {
     EXPECT_NE(world.status("dev"), State::error);
 }
 
+Task<> hangs(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.engine.set_hanging(true);
+    add_workspace(world.desired, "other");
+    world.apply();
+    co_await world.until([&] { return world.reconciler.engine().status == Health::failing; },
+                         "the engine's condition");
+    EXPECT_THAT(world.reconciler.engine().reason, HasSubstr("gave no answer"));
+    world.engine.set_hanging(false);
+    co_await world.until_status("other", State::running);
+    EXPECT_EQ(world.reconciler.engine().status, Health::ok);
+    EXPECT_EQ(world.reconciler.reconcile().status, Health::ok);
+}
+
+TEST(ReconcilerTest, AnEngineThatHangsIsToldThoughItsEventStreamIsOpen) {
+    World world;
+    world.play(hangs(world));
+}
+
+Task<> one_hangs(World& world) {
+    world.engine.fail_next("start_container", ErrorKind::timeout, "starting dev: no answer");
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.reconciler.reconcile().reason, HasSubstr("starting dev: no answer"));
+    EXPECT_EQ(world.reconciler.engine().status, Health::ok);
+    co_await world.until_status("dev", State::running);
+}
+
+TEST(ReconcilerTest, OneContainerThatHangsIsToldOfItself) {
+    World world;
+    world.play(one_hangs(world));
+}
+
 TEST(ReconcilerTest, AnEngineThatWasAwayIsLookedAtAnew) {
     World world;
     world.play(missed(world));

@@ -53,6 +53,10 @@ Task<> FakeRuntime::enter(std::string call, std::string subject) {
         co_await let_go_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
         if (--held_; !held_call_.empty()) throw boost::system::system_error(ended);  // cancelled
     }
+    if (hanging_ && call != "watch") {
+        co_await aio::sleep(std::chrono::milliseconds{20});
+        throw Error(ErrorKind::timeout, "{}: the engine gave no answer", call);
+    }
     if (down_) throw Error(ErrorKind::unavailable, "{}: the engine does not answer", call);
     if (failures_.contains(call)) {
         const auto failure = failures_.lower_bound(call);

@@ -74,6 +74,8 @@ class FakeRuntime : public ContainerRuntime {
     void make_unstartable(const std::string& container) { get(container).unstartable = true; }
     // Every call fails and the event stream breaks, until it is up again.
     void set_down(bool down);
+    // Every call runs into its time limit; the event stream stays open.
+    void set_hanging(bool hanging) { hanging_ = hanging; }
     // The event stream breaks; what happens meanwhile is not told.
     void break_watch();
     // Calls whose name begins so wait, once they have begun, until they are let go.
@@ -167,6 +169,7 @@ class FakeRuntime : public ContainerRuntime {
     std::size_t held_ = 0;
     asio::steady_timer let_go_;
     bool down_ = false;
+    bool hanging_ = false;
     std::list<Watcher> watchers_;
     std::multimap<std::string, std::pair<ErrorKind, std::string>> failures_;
     std::map<std::string, int> exits_;

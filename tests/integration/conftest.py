@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import sys
 
 import pytest
 from harness import Api, Engine, Process, free_port, trailer, wait_until
@@ -18,6 +19,19 @@ def pytest_collection_modifyitems(config, items):
     long = [each for each in items if each.get_closest_marker("fault")]
     config.hook.pytest_deselected(items=long)
     items[:] = [each for each in items if each not in long]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    """At once, so that a run that is cut off has told what failed until then."""
+    if report.failed:
+        print(f"\n_____ {report.nodeid} ({report.when}) failed _____\n{report.longreprtext}", file=sys.__stderr__, flush=True)
+        for title, text in report.sections:
+            print(f"----- {title} -----\n{text}", file=sys.__stderr__, flush=True)
+
+
+def pytest_sessionfinish(session):
+    session.config.option.tbstyle = "no"  # all has been told
 
 
 @pytest.fixture(scope="session")

@@ -45,14 +45,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class EngineHangs(AssertionError):
+    """The engine gave no answer within the time that each of its calls has."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("engine", timeout=120)
+        super().__init__("engine", timeout=60)
         self._path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(120)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
@@ -71,6 +75,8 @@ class Engine:
                                {"Content-Type": "application/json"})
             answer = connection.getresponse()
             text = answer.read()
+        except TimeoutError:
+            raise EngineHangs(f"engine: {method} {path}: no answer within {connection.timeout} s") from None
         finally:
             connection.close()
         if ok is not None and answer.status not in ok:
@@ -142,7 +148,31 @@ class Engine:
         raise AssertionError(f"network {network} can't be removed, after a restart of the engine neither: {answer}; on it: {left}")
 
     def clean(self):
-        """Removes all that Trailer made, and all containers."""
+        """Removes all that Trailer made, and all containers. An engine that hangs is told with what it waits for, and
+        replaced by one that does not, so that no other test fails for it."""
+        try:
+            self._clean()
+        except EngineHangs as hangs:
+            waiting = self.waiting()
+            subprocess.run([str(ROOT / "tools/engine"), "kill", self.directory], check=True, timeout=60)
+            subprocess.run([str(ROOT / "tools/engine"), "start", self.directory], check=True, timeout=60,
+                           stdout=subprocess.DEVNULL)
+            self._clean()
+            raise EngineHangs(f"{hangs}; it was killed and started again. What waited in it:\n\n{waiting}") from None
+
+    def waiting(self):
+        """The stacks of the engine's goroutines that have waited for a minute and longer."""
+        directory = pathlib.Path(self.directory)
+        for each in directory.glob("exec/goroutine-stacks-*.log"):
+            each.unlink()
+        os.kill(int((directory / "docker.pid").read_text()), signal.SIGUSR1)
+        time.sleep(3)
+        text = "".join(each.read_text() for each in directory.glob("exec/goroutine-stacks-*.log"))
+        if not text:
+            return "It wrote no stacks: it does not run at all."
+        return "\n\n".join(each for each in text.split("\n\n") if " minutes]:" in each.partition("\n")[0]) or text
+
+    def _clean(self):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:  # hundreds, sometimes
             containers = [each["Id"] for each in self.call("GET", "/containers/json?all=1")]
             left = [each for each, gone in zip(containers, pool.map(self._remove_for_good, containers)) if not gone]

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import threading
 import time
@@ -89,6 +90,26 @@ def test_the_engine_restarts_while_a_new_container_proves_itself(pair, engine, r
     wait_until(lambda: engine.managed_names() == ["dev"], "the new one to take its place", 60)
     assert engine.inspect("dev")["Id"] == new
     api.wait("workspaces", "dev", "running")
+
+
+def test_an_engine_that_hangs_is_told_and_taken_up_again(pair, engine):
+    """It takes connections, keeps its event stream open and answers nothing, as in a deadlock."""
+    api = pair.api
+    api.apply(workspace("before"))
+    api.wait("workspaces", "before", "running")
+    pid = int((pathlib.Path(engine.directory) / "docker.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        api.apply(workspace("after"))
+        told = wait_until(lambda: (condition := api.get("/api/hosts/host-1")["engine"])["status"] == "failing" and condition,
+                          "the host to tell of it", 60)
+        assert "the engine gave no answer within 20 s; where that lasts, it hangs: restart it" in told["reason"]
+        assert api.get("/api/workspaces/after")["status"] == "deploying"  # no fault of its own
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    api.wait("workspaces", "after", "running", 60)
+    pair.wait_online()
+    assert engine.managed_names() == ["after", "before"]
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Contract : public testing::TestWithParam<const char*> {
         asio::co_spawn(context_, std::move(task), [&](std::exception_ptr error) {
             failure = std::move(error);
             ended = true;
+            context_.stop();  // kept connections would be waited for
         });
         context_.restart();
         context_.run_for(60s);

@@ -43,7 +43,8 @@ std::pair<std::string, std::string> split_reference(const std::string& reference
 class DockerRuntime : public ContainerRuntime {
   public:
     DockerRuntime(asio::any_io_executor executor, net::Endpoint endpoint, Options options)
-        : api_(std::move(executor), std::move(endpoint), options.deadline) {}
+        : api_(std::move(executor), std::move(endpoint),
+               {.change = options.deadline, .look = options.look_deadline}) {}
 
     Task<Info> info() override {
         const auto info = co_await api_.get("/info", "asking the engine about itself");
@@ -163,9 +164,9 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     Task<> stop_container(std::string id, std::chrono::seconds grace) override {
-        co_await api_.call("POST",
-                           fmt::format("/containers/{}/stop?t={}", path_escape(id), grace.count()),
-                           nullptr, "stopping container " + short_id(id), grace);
+        co_await api_.call(
+            "POST", fmt::format("/containers/{}/stop?t={}", path_escape(id), grace.count()),
+            nullptr, "stopping container " + short_id(id), api_.limits().change + grace);
     }
 
     Task<> rename_container(std::string id, std::string name) override {
@@ -245,8 +246,8 @@ class DockerRuntime : public ContainerRuntime {
     }
 
     Task<std::map<std::string, std::int64_t>> volume_sizes(aio::Deadline deadline) override {
-        const auto usage = co_await api_.call("GET", "/system/df", nullptr, "measuring volumes",
-                                              deadline.left() - api_.deadline());
+        const auto usage =
+            co_await api_.call("GET", "/system/df", nullptr, "measuring volumes", deadline.left());
         co_return volume_sizes_from(usage);
     }
 
@@ -309,7 +310,7 @@ class DockerRuntime : public ContainerRuntime {
                                                    types)};
         const std::string doing = "following the engine's events";
         // The empty first line says that the stream is open.
-        co_await api_.lines(std::move(request), aio::Deadline::in(api_.deadline()), doing,
+        co_await api_.lines(std::move(request), aio::Deadline::in(api_.limits().look), doing,
                             [this, &sink](std::string_view line) {
                                 if (line.empty()) return sink(Event{.type = Event::Type::gap});
                                 boost::system::error_code error;

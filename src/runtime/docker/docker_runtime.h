@@ -11,9 +11,11 @@
 namespace trailer::runtime::docker {
 
 struct Options {
-    // For every call but pulls and builds, which are told theirs, and the event stream, which has
-    // none. A container's stop takes its grace on top.
+    // For every call that changes something but pulls and builds, which are told theirs. A
+    // container's stop takes its grace on top. The event stream has none.
     std::chrono::milliseconds deadline{60'000};
+    // For what only looks: an engine that hangs is to be known before its steps have failed.
+    std::chrono::milliseconds look_deadline{20'000};
 };
 
 // `docker_host`: "unix:///var/run/docker.sock" or "tcp://host:port". Throws InvalidInput for other

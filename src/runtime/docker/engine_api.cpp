@@ -45,17 +45,29 @@ std::string path_escape(std::string_view name) {
     return net::percent_encode(name);
 }
 
-EngineApi::EngineApi(asio::any_io_executor executor, net::Endpoint endpoint,
-                     std::chrono::milliseconds deadline)
+EngineApi::EngineApi(asio::any_io_executor executor, net::Endpoint endpoint, AnswerLimits limits)
     : client_(executor, endpoint, {.max_connections = kMostCalls}),
       streams_(executor, endpoint, {.max_connections = kMostStreams}),
-      deadline_(deadline) {}
+      limits_(limits) {}
+
+Task<net::Response> EngineApi::ask(net::Request request, std::chrono::milliseconds limit,
+                                   const std::string& doing) {
+    try {
+        co_return co_await client_.request(std::move(request), aio::Deadline::in(limit));
+    } catch (const Error& e) {
+        if (e.kind() != ErrorKind::timeout) throw;
+        throw Error(
+            ErrorKind::timeout,
+            "{}: the engine gave no answer within {}; where that lasts, it hangs: restart it",
+            doing, format_duration(limit));
+    }
+}
 
 Task<std::string> EngineApi::prefix() {
     if (!prefix_.empty()) co_return prefix_;
     net::Request request{.target = "/version"};
-    const auto answer = co_await client_.request(std::move(request), aio::Deadline::in(deadline_));
     const std::string doing = "asking the engine for its version";
+    const auto answer = co_await ask(std::move(request), limits_.look, doing);
     if (answer.status != 200) throw_engine_error(answer.status, answer.body, doing);
     const auto version = parse_answer(answer.body, doing);
     const int newest = minor_of(version, "ApiVersion");
@@ -70,11 +82,12 @@ Task<std::string> EngineApi::prefix() {
 }
 
 Task<json::value> EngineApi::call(std::string method, std::string path, json::value body,
-                                  std::string doing, std::chrono::milliseconds extra) {
+                                  std::string doing,
+                                  std::optional<std::chrono::milliseconds> limit) {
+    if (!limit) limit = method == "GET" ? limits_.look : limits_.change;
     auto target = co_await prefix() + path;
     auto request = make_request(std::move(method), std::move(target), body);
-    const auto answer =
-        co_await client_.request(std::move(request), aio::Deadline::in(deadline_ + extra));
+    const auto answer = co_await ask(std::move(request), *limit, doing);
     if (answer.status >= 400) throw_engine_error(answer.status, answer.body, doing);
     co_return parse_answer(answer.body, doing);
 }
@@ -86,7 +99,7 @@ Task<json::value> EngineApi::get(std::string path, std::string doing) {
 Task<std::optional<json::value>> EngineApi::find(std::string path, std::string doing) {
     auto target = co_await prefix() + path;
     auto request = make_request("GET", std::move(target), nullptr);
-    const auto answer = co_await client_.request(std::move(request), aio::Deadline::in(deadline_));
+    const auto answer = co_await ask(std::move(request), limits_.look, doing);
     if (answer.status == 404) co_return std::nullopt;
     if (answer.status >= 400) throw_engine_error(answer.status, answer.body, doing);
     co_return parse_answer(answer.body, doing);
@@ -115,7 +128,7 @@ Task<> EngineApi::lines(net::Request request, aio::Deadline head, std::string do
 
 Task<int> EngineApi::status(net::Request request, std::string doing) {
     request.target = co_await prefix() + request.target;
-    const auto answer = co_await client_.request(std::move(request), aio::Deadline::in(deadline_));
+    const auto answer = co_await ask(std::move(request), limits_.look, doing);
     if (answer.status >= 500) throw_engine_error(answer.status, answer.body, doing);
     co_return answer.status;
 }
@@ -124,7 +137,7 @@ Task<std::unique_ptr<net::ByteStream>> EngineApi::upgrade(std::string path, json
                                                           std::string doing) {
     auto target = co_await prefix() + path;
     auto request = make_request("POST", std::move(target), body);
-    auto opened = co_await streams_.upgrade(std::move(request), aio::Deadline::in(deadline_));
+    auto opened = co_await streams_.upgrade(std::move(request), aio::Deadline::in(limits_.change));
     if (opened.stream == nullptr) {
         throw_engine_error(opened.refusal.status, opened.refusal.body, doing);
     }
@@ -134,7 +147,7 @@ Task<std::unique_ptr<net::ByteStream>> EngineApi::upgrade(std::string path, json
 Task<std::unique_ptr<net::ResponseStream>> EngineApi::open(std::string path, std::string doing) {
     auto target = co_await prefix() + path;
     auto request = make_request("GET", std::move(target), nullptr);
-    auto stream = co_await streams_.open(std::move(request), aio::Deadline::in(deadline_));
+    auto stream = co_await streams_.open(std::move(request), aio::Deadline::in(limits_.look));
     if (stream->head().status < 400) co_return stream;
     std::string refusal;
     for (;;) {
