@@ -192,6 +192,22 @@ services:
                 ElementsAre(HasSubstr("--profile p only")));
 }
 
+TEST_F(ProjectTest, ClearingTheImagesOwnCommandIsNotSupported) {
+    for (const auto* member : {"command", "entrypoint"}) {
+        for (const auto* none : {"[]", "''", "' '"}) {
+            const auto findings = said(fmt::format("image: x\n    {}: {}", member, none));
+            EXPECT_THAT(findings.faults, IsEmpty());
+            EXPECT_THAT(findings.unsupported,
+                        ElementsAre(StartsWith(
+                            fmt::format("compose.yaml:4:5: services.web.{}: empty", member))))
+                << none;
+        }
+        EXPECT_THAT(said(fmt::format("image: x\n    {}:", member)).unsupported, IsEmpty())
+            << "null is the image's own";
+    }
+    EXPECT_THAT(said("image: x\n    command: ['']").unsupported, IsEmpty()) << "an empty word";
+}
+
 TEST_F(ProjectTest, PortsInEachForm) {
     const auto ports = [&](std::string_view text) {
         std::string made;

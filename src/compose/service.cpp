@@ -19,6 +19,17 @@ using protocol::DependencyCondition;
 using protocol::PullPolicy;
 using protocol::WorkspaceSpec;
 
+// By the Specification an empty one clears the image's own; a workspace without one has the
+// image's.
+std::vector<std::string> read_process_words(const Node& node, Findings& findings) {
+    const auto faults = findings.faults.size();
+    auto words = read_words(node, findings);
+    if (words.empty() && findings.faults.size() == faults) {
+        findings.leave_out(node, "empty, to clear the image's own, is not supported");
+    }
+    return words;
+}
+
 class ServiceReader {
   public:
     ServiceReader(const std::string& name, const Node& node, const ServiceSurroundings& around,
@@ -99,8 +110,8 @@ class ServiceReader {
     }
 
     void read_process() {
-        take("command", "/spec/command", read_words, spec_.command);
-        take("entrypoint", "/spec/entrypoint", read_words, spec_.entrypoint);
+        take("command", "/spec/command", read_process_words, spec_.command);
+        take("entrypoint", "/spec/entrypoint", read_process_words, spec_.entrypoint);
         take("user", "/spec/user", read_text, spec_.user);
         take("working_dir", "/spec/working_dir", read_text, spec_.working_dir);
         take("hostname", "/spec/hostname", read_text, spec_.hostname);

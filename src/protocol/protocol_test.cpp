@@ -99,6 +99,23 @@ TEST(Validate, NamesEachBadMemberOfAWorkspace) {
                 testing::ElementsAre("/spec/image", "/spec/imagee"));
 }
 
+TEST(Validate, TheRootIsADirectoryToWorkInAndToMountButNotToMountOver) {
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "working_dir": "/",
+                          "mounts": [{"bind": "/", "target": "/host"}]})"),
+                testing::IsEmpty());
+    EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "working_dir": "src",
+                          "mounts": [{"bind": "srv", "target": "/"}], "devices": [{"host": "/"}]})"),
+                testing::ElementsAre("/spec/mounts/0/bind", "/spec/mounts/0/target",
+                                     "/spec/working_dir", "/spec/devices/0/host"));
+}
+
+TEST(Bounds, TheRootIsBeneathNothingButItself) {
+    EXPECT_EQ(bind_refusal("/", {.allowed_bind_roots = {"/"}}), "");
+    EXPECT_EQ(bind_refusal("/srv", {.allowed_bind_roots = {"/"}}), "");
+    EXPECT_NE(bind_refusal("/", {.allowed_bind_roots = {"/srv"}}), "");
+    EXPECT_NE(bind_refusal("/", {}), "");
+}
+
 TEST(Validate, AHealthCheckHasACommandOrIsDisabled) {
     EXPECT_THAT(pointers(Kind::workspace, R"({"image": "x", "health_check": {"disabled": true}})"),
                 testing::IsEmpty());

@@ -17,7 +17,9 @@
 //
 // Window: a side stops sending while kWindow bytes of its messages are not acknowledged. An
 // acknowledgement says what was used (written to the process, to the terminal), not what has
-// arrived, so a slow reader slows its own writer, and a reader can always read.
+// arrived, so a slow reader slows its own writer, and a reader can always read. A new connection
+// changes nothing of that: it begins with how many messages have arrived, from which the other side
+// goes on, and how many have been used.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +38,8 @@ inline constexpr const char* kNumberedProtocol = "v1.session.trailer.dev";
 
 inline constexpr std::size_t kWindow = 1 << 20;           // bytes that may be unacknowledged
 inline constexpr std::size_t kMostSessionData = 1 << 17;  // bytes of one message
+inline constexpr std::size_t kMostMessage = 2 << 20;      // of a log, whose entries are not divided
+inline constexpr std::size_t kMessageCost = 64;           // that keeping one takes beside its bytes
 
 enum class Channel : unsigned char {
     input = 0,
@@ -97,11 +101,12 @@ struct LogQuery {
     std::string since;                 // RFC 3339, to the nanosecond; empty: from the first
     std::string until;                 // empty: to the last
     std::int64_t skip = 0;             // known already: so many, the first from `since` on
+    std::string skip_until;            // of which none is newer; empty: unknown
     bool timestamps = false;           // each line begins with its time and a space
 
     bool operator==(const LogQuery&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(LogQuery, (), (follow, tail, since, until, skip, timestamps))
+BOOST_DESCRIBE_STRUCT(LogQuery, (), (follow, tail, since, until, skip, skip_until, timestamps))
 
 struct ExecQuery {
     std::vector<std::string> command;
@@ -117,11 +122,12 @@ BOOST_DESCRIBE_STRUCT(ExecQuery, (), (command, env, user, working_dir, tty, size
 
 struct ResumeQuery {
     std::string session;
-    std::uint64_t received = 0;  // messages that the person has
+    std::uint64_t received = 0;         // messages that the person has
+    std::optional<std::uint64_t> used;  // and has used; absent: as many
 
     bool operator==(const ResumeQuery&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(ResumeQuery, (), (session, received))
+BOOST_DESCRIBE_STRUCT(ResumeQuery, (), (session, received, used))
 
 // The first frame, text, that the server sends over a connection of GET /api/agent/session.
 struct OpenSession {
@@ -145,11 +151,12 @@ BOOST_DESCRIBE_STRUCT(OpenSession, (),
 struct SessionOpened {
     std::string session;         // to take it up again; a secret between the two ends
     std::uint64_t received = 0;  // messages of the person's that the host has
-    std::int64_t grace_ms = 0;   // how long the session waits for another connection
+    std::uint64_t used = 0;  // and has used: what only arrived still takes its place in the window
+    std::int64_t grace_ms = 0;  // how long the session waits for another connection
     bool tty = false;
     std::optional<Problem> problem;  // then it is not open
 };
-BOOST_DESCRIBE_STRUCT(SessionOpened, (), (session, received, grace_ms, tty, problem))
+BOOST_DESCRIBE_STRUCT(SessionOpened, (), (session, received, used, grace_ms, tty, problem))
 
 // The messages of one direction that were sent and are not yet acknowledged. One thread.
 class Outbox {
@@ -164,7 +171,8 @@ class Outbox {
     const SharedBytes& at(std::uint64_t number) const { return messages_[number - begin_]; }
     std::size_t bytes() const { return bytes_; }
     bool empty() const { return messages_.empty(); }
-    bool full() const { return bytes_ >= kWindow; }
+    // The window is used up, or as much memory by many small messages.
+    bool full() const { return bytes_ + messages_.size() * kMessageCost >= kWindow; }
 
   private:
     std::deque<SharedBytes> messages_;

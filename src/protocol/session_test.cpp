@@ -69,7 +69,7 @@ TEST(OutboxTest, KeepsWhatIsNotAcknowledgedUnderItsNumber) {
 
 TEST(OutboxTest, IsFullAtTheWindow) {
     Outbox outbox;
-    outbox.push(std::string(kWindow - 1, 'x'));
+    outbox.push(std::string(kWindow - 1 - 2 * kMessageCost, 'x'));
     EXPECT_FALSE(outbox.full());
     outbox.push("y");
     EXPECT_TRUE(outbox.full());

@@ -47,7 +47,6 @@ class Checker {
 
     void absolute_path(const std::string& pointer, std::string_view path) {
         if (!path.starts_with('/')) return fail(pointer, "expected an absolute path");
-        if (path == "/") return fail(pointer, "must not be the root directory");
         for (std::size_t from = 1; from <= path.size();) {
             const auto to = std::min(path.find('/', from), path.size());
             const auto part = path.substr(from, to - from);
@@ -55,6 +54,11 @@ class Checker {
             from = to + 1;
         }
         text(pointer, path, "a path");
+    }
+
+    void path_beneath_root(const std::string& pointer, std::string_view path) {
+        if (path == "/") return fail(pointer, "must not be the root directory");
+        absolute_path(pointer, path);
     }
 
     std::optional<ip::address_v4> ipv4(const std::string& pointer, const std::string& value) {
@@ -151,7 +155,7 @@ void check_mounts(Checker& check, const std::vector<Mount>& mounts) {
         if (mount.size != 0 && !mount.tmpfs) check.fail(at + "/size", "is for `tmpfs` only");
         if (mount.size < 0) check.fail(at + "/size", "expected a number of bytes");
         if (!mount.bind.empty()) check.absolute_path(at + "/bind", mount.bind);
-        check.absolute_path(at + "/target", mount.target);
+        check.path_beneath_root(at + "/target", mount.target);
         if (!targets.insert(mount.target).second) {
             check.fail(at + "/target", "another mount has the same target");
         }
@@ -306,8 +310,8 @@ void check_rights(Checker& check, const WorkspaceSpec& spec) {
     for (std::size_t i = 0; i < spec.devices.size(); ++i) {
         const auto& device = spec.devices[i];
         const auto at = fmt::format("/spec/devices/{}", i);
-        check.absolute_path(at + "/host", device.host);
-        if (!device.container.empty()) check.absolute_path(at + "/container", device.container);
+        check.path_beneath_root(at + "/host", device.host);
+        if (!device.container.empty()) check.path_beneath_root(at + "/container", device.container);
         if (device.permissions.empty() ||
             device.permissions.find_first_not_of("rwm") != std::string::npos) {
             check.fail(at + "/permissions", "expected some of r, w and m");

@@ -43,18 +43,23 @@ Attempts::Failure& Attempts::fail(const Step& step, std::string text) {
 }
 
 bool Attempts::goes_round(const Step& step) {
-    auto& last = last_steps_[step.key];
+    auto& recent = recent_steps_[step.key];
     const auto name = fmt::format("{} {} {} {}", wire::to_text(step.action), step.object,
                                   step.attachment.network, step.reason.text);
     const auto time = Clock::now();
-    if (last.name != name || time - last.at > kSoon) last = {.name = name};
-    last.at = time;
-    if (++last.times <= kMostRepeats) return false;
-    last = {};
+    if (time - recent.last > kSoon) recent = {};
+    recent.last = time;
+    if (++recent.times[name] <= kMostRepeats) return false;
+    recent = {};
     fail(step, fmt::format("{} ({}) was done {} times and did not last: does someone else change "
                            "it too?",
                            wire::to_text(step.action), step.reason.text, kMostRepeats));
     return true;
+}
+
+void Attempts::forget(const Key& key) {
+    failures_.erase(key);
+    recent_steps_.erase(key);
 }
 
 bool Attempts::hurry(const Key& key) {
@@ -71,7 +76,7 @@ void Attempts::forget_if(const std::function<bool(const Key&)>& done) {
 }
 
 void Attempts::forget_steps_if(const std::function<bool(const Key&)>& unknown) {
-    std::erase_if(last_steps_, [&](const auto& each) { return unknown(each.first); });
+    std::erase_if(recent_steps_, [&](const auto& each) { return unknown(each.first); });
 }
 
 std::optional<Attempts::Clock::time_point> Attempts::next(

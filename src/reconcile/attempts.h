@@ -30,15 +30,15 @@ class Attempts {
     bool must_wait(const Key& key) const;
 
     Failure& fail(const Step& step, std::string text);
-    // Notes that the step is begun. True when it has been again and again, soon after one another:
-    // then that is its failure, and it must wait.
+    // Notes that the step is begun. True when it has been again and again, with no rest between the
+    // resource's steps: then that is its failure, and it must wait.
     bool goes_round(const Step& step);
 
     // What it failed over may do now. True when that matters. Our own attempts make events too:
     // they don't undo their own wait.
     bool hurry(const Key& key);
 
-    void forget(const Key& key) { failures_.erase(key); }
+    void forget(const Key& key);
     void forget_all() { failures_.clear(); }
     // Those for which `done` holds.
     void forget_if(const std::function<bool(const Key&)>& done);
@@ -49,13 +49,13 @@ class Attempts {
     std::optional<Clock::time_point> next(const std::function<bool(const Key&)>& idle) const;
 
   private:
-    struct LastStep {
-        std::string name;
-        int times = 0;
-        Clock::time_point at{};
+    // Of one resource, none long after the one before: two that undo each other take turns.
+    struct RecentSteps {
+        std::map<std::string, int> times;  // by what was done
+        Clock::time_point last{};
     };
     std::map<Key, Failure> failures_;
-    std::map<Key, LastStep> last_steps_;
+    std::map<Key, RecentSteps> recent_steps_;
 };
 
 }  // namespace trailer::reconcile

@@ -152,4 +152,45 @@ TEST(BoundsInForceTest, WhereALinkLeadsIsLookedAtBeforeEachStart) {
     world.play(link_put_later(world, host));
 }
 
+Task<> link_put_under_a_volume(World& world, const HostDirectories& host) {
+    add_volume(world.desired, "data").spec.driver_options = {
+        {"type", "none"}, {"o", "bind"}, {"device", host.at("shared/models")}};
+    add_workspace(world.desired, "dev").spec.mounts = {{.volume = "data", .target = "/x"}};
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    host.link("shared/models", "secret");
+    world.engine.kill_container("dev", 137);
+    co_await world.until_status("dev", State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("it leads to " + host.at("secret")));
+    EXPECT_EQ(world.engine.container("dev")->state, ContainerState::exited);
+    world.engine.delete_container("dev");
+    co_await aio::sleep(20ms);
+    EXPECT_EQ(world.engine.container("dev"), nullptr);
+}
+
+TEST(BoundsInForceTest, WhereAVolumeLeadsIsLookedAtBeforeEachStart) {
+    HostDirectories host;
+    World world({.allowed_bind_roots = {host.at("shared")}});
+    world.play(link_put_under_a_volume(world, host));
+}
+
+Task<> stopped_beyond_bounds(World& world) {
+    add_workspace(world.desired, "dev");
+    world.apply();
+    co_await world.until_status("dev", State::running);
+    world.desired.workspaces[0].spec.privileged = true;
+    world.desired.workspaces[0].running = false;
+    world.change(world.desired.workspaces[0]);
+    co_await world.until(
+        [&] { return world.engine.container("dev")->state == ContainerState::exited; }, "a stop");
+    co_await aio::sleep(60ms);
+    EXPECT_EQ(world.status("dev"), State::error);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("allow_privileged"));
+}
+
+TEST(BoundsInForceTest, WhatIsBeyondThemIsStoppedAndToldOf) {
+    World world;
+    world.play(stopped_beyond_bounds(world));
+}
+
 }  // namespace

@@ -30,6 +30,14 @@ std::vector<std::string> in_mounts(const Container& container, std::string_view 
 
 }  // namespace
 
+std::vector<const Container*> Incarnation::all() const {
+    auto list = others;
+    for (const auto* each : {current, next, former, failed}) {
+        if (each != nullptr) list.push_back(each);
+    }
+    return list;
+}
+
 Containers::Containers(const Observed& observed) {
     for (const auto& [id, container] : observed.containers) {
         by_resource_.emplace(runtime::label_of(container.labels, runtime::label::kId), &container);

@@ -18,6 +18,8 @@ struct Incarnation {
     const runtime::Container* former = nullptr;
     const runtime::Container* failed = nullptr;
     std::vector<const runtime::Container*> others;
+
+    std::vector<const runtime::Container*> all() const;
 };
 
 // Finds them. Points into the Observed that it was made of.

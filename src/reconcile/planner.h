@@ -1,6 +1,6 @@
 // The class behind plan(): one pass over what is wanted and what is there, that gathers steps. A
-// file for each part of it: planner_needs, planner_workspaces, planner_replace, planner_in_place,
-// planner_removals, planner_drift.
+// file for each part of it: planner_needs, planner_workspaces, planner_dependencies,
+// planner_replace, planner_in_place, planner_removals, planner_drift.
 #pragma once
 
 #include "reconcile/changes.h"
@@ -60,13 +60,9 @@ class Planner {
 
     // What others depend on first, so that the step that starts it is known.
     void in_order(const WantedWorkspace& wanted);
-    // Adds the step that starts a container, unless what it depends on is not there yet.
-    void start(const WantedWorkspace& wanted, const std::string& object, const std::string& reason,
-               Chain& chain);
-    // True where the dependency is met, or will be by the step that is added to `before`.
-    bool is_up(const WantedWorkspace& wanted, const protocol::Dependency& dependency,
-               std::vector<Index>& before);
     void workspace(const WantedWorkspace& wanted);
+    // All that is done to one that this host will not make.
+    void stop_faulty(const WantedWorkspace& wanted, const Incarnation& found);
     void create(const WantedWorkspace& wanted, Chain chain);
     Index make_container(const WantedWorkspace& wanted, const std::string& name,
                          const Reason& reason, const std::vector<Index>& before, Chain& chain);
@@ -78,6 +74,21 @@ class Planner {
     // Finds the container that stands for the workspace, under whatever name, and clears away what
     // earlier replacements left behind.
     void choose_current(const WantedWorkspace& wanted, Incarnation& found, Chain& chain);
+
+    // --- what is to be up before it
+
+    // Adds the step that starts a container, unless what it depends on is not there yet.
+    Chain start(const WantedWorkspace& wanted, Action action, const std::string& object,
+                const Reason& reason, Chain& chain);
+    // Whether its container, which runs, has a port or an address that another is to have: one that
+    // it depends on, maybe, which can't be started before it has given way.
+    bool makes_way(const WantedWorkspace& wanted) const;
+    bool dependencies_are_up(const WantedWorkspace& wanted, std::vector<Index>& before);
+    // True where the dependency is met, or will be by the step that is added to `before`.
+    bool is_up(const WantedWorkspace& wanted, const protocol::Dependency& dependency,
+               std::vector<Index>& before);
+    // It has run, as it is wanted, and is not to run again.
+    bool has_finished(const WantedWorkspace& wanted, const Container& container) const;
 
     // --- replacing a container
 
@@ -159,8 +170,9 @@ class Planner {
     Plan plan_;
     std::map<std::string, const Wanted*> known_;  // by id
     std::map<std::string, const WantedWorkspace*> by_name_;
-    std::set<std::string> planned_;                     // workspaces' ids
-    std::map<std::string, Index> starts_;               // by workspace id: the step that starts it
+    std::set<std::string> planned_;        // workspaces' ids
+    std::map<std::string, Index> starts_;  // by workspace id: the step that starts it
+    std::set<std::string> held_back_;      // workspaces' ids: not started before others are up
     std::map<std::string, std::string> network_ids_;    // by name, those there
     std::map<std::string, std::string> doubles_;        // further networks of a name: id -> name
     std::multimap<std::string, Index> removes_double_;  // by name

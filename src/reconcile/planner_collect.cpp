@@ -1,4 +1,5 @@
-// What we made and nobody uses any more: images of which a newer build took the name.
+// What we made and nobody uses any more: images of which a newer build took the name, or whose name
+// nothing wanted has.
 #include <algorithm>
 
 #include "reconcile/planner.h"
@@ -11,7 +12,9 @@ void Planner::collect() {
     if (!rules_.collection.enabled) return;
     std::map<std::string, std::vector<const runtime::Image*>> former;  // by resource's id
     for (const auto& [id, image] : observed_.images) {
-        if (!image.references.empty() || !ours(image.labels)) continue;
+        const bool wanted = std::ranges::any_of(
+            image.references, [&](const auto& each) { return is_referred_to(each); });
+        if (wanted || !ours(image.labels)) continue;
         former[runtime::label_of(image.labels, runtime::label::kId)].push_back(&image);
     }
     if (former.empty()) return;
@@ -35,12 +38,14 @@ void Planner::collect_builds(const Wanted& image, std::vector<const runtime::Ima
     for (std::size_t i = 0; i < former.size(); ++i) {
         const auto due = former[i]->created + std::chrono::milliseconds{rules.older_than_ms};
         const bool spare = static_cast<std::int64_t>(i) >= rules.keep;
+        const auto* reason = former[i]->references.empty() ? "a newer build took its name"
+                                                           : "its Image has another reference now";
         if (crowded) {
             release(*former[i], image.name,
-                    fmt::format("a newer build took its name, and the disk is {:.0f} % full",
+                    fmt::format("{}, and the disk is {:.0f} % full", reason,
                                 *observed_.disk_used_percent));
         } else if (spare && due <= now_) {
-            release(*former[i], image.name, "a newer build took its name");
+            release(*former[i], image.name, reason);
         } else if (spare) {
             look_again(due);
         }

@@ -33,13 +33,11 @@ void Planner::run_or_stop(const WantedWorkspace& wanted, const Container& seen, 
         }
     } else if (is_running(seen)) {
         if (restart) {
-            const auto index = follow(chain, Action::restart_container, wanted.key, wanted.name,
-                                      seen.id, "is to be restarted");
-            step(index).grace = wanted.stop_grace;
+            start(wanted, Action::restart_container, seen.id, "is to be restarted", chain);
         }
     } else if (restart || starts_again(wanted, seen)) {
-        start(wanted, seen.id, seen.state == ContainerState::created ? "is to run" : "has stopped",
-              chain);
+        start(wanted, Action::start_container, seen.id,
+              seen.state == ContainerState::created ? "is to run" : "has stopped", chain);
     }
 }
 

@@ -14,6 +14,16 @@ namespace {
 
 constexpr const char* kLeftover = "belongs to nothing known";
 
+// Whether our own pull brought what its reference names. That a pull once brought something is
+// known by the resource alone, which may have had another reference then: what was pulled last
+// tells.
+bool was_pulled(const WantedImage& wanted, const Memory& memory) {
+    if (!wanted.pulled && !memory.pulled.contains(wanted.key.id)) return false;
+    const auto found = memory.forced_pulls.find(wanted.key.id);
+    const auto& last = found == memory.forced_pulls.end() ? wanted.forced_pull : found->second;
+    return last.empty() || last == wanted.hash;
+}
+
 }  // namespace
 
 bool Planner::is_due(Kind kind, const std::string& object, const std::string& name) {
@@ -69,12 +79,7 @@ Planner::Index Planner::remove_container(const Key& key, const Container& contai
 }
 
 void Planner::remove_all(const WantedWorkspace& wanted, const Incarnation& found) {
-    auto all = found.others;
-    if (found.current != nullptr) all.push_back(found.current);
-    for (const auto* each : {found.next, found.former, found.failed}) {
-        if (each != nullptr) all.push_back(each);
-    }
-    for (const auto* each : all) {
+    for (const auto* each : found.all()) {
         remove_container(wanted.key, *each, "is deleted", {}, wanted.stop_grace);
     }
 }
@@ -190,8 +195,7 @@ void Planner::remove_image(const WantedImage& wanted) {
 
 void Planner::remove_pulled_image(const WantedImage& wanted) {
     const auto& memory = observed_.memory;
-    const bool ours = wanted.pulled || memory.pulled.contains(wanted.key.id);
-    if (!ours || !observed_.references.contains(wanted.reference) ||
+    if (!was_pulled(wanted, memory) || !observed_.references.contains(wanted.reference) ||
         memory.images_in_use.contains(wanted.reference) || is_referred_to(wanted.reference)) {
         return;
     }
@@ -209,7 +213,7 @@ bool Planner::is_referred_to(const std::string& reference) const {
         return !each.deleting && each.reference == reference;
     };
     const auto runs_it = [&](const auto& each) {
-        return !each.deleting && each.spec.image == reference;
+        return !each.deleting && protocol::with_tag(each.spec.image) == reference;
     };
     return std::ranges::any_of(wanted_.images, has_it) ||
            std::ranges::any_of(wanted_.workspaces, runs_it);

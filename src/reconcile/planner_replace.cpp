@@ -96,13 +96,13 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     }
     const std::string id = next == nullptr ? "" : next->id;
     if (wanted.running && (next == nullptr || again || next->state == ContainerState::created)) {
-        const auto index =
-            follow(chain, Action::start_replacement, wanted.key, wanted.name, id,
-                   again ? Reason("was ended from outside before it had proved itself") : why);
-        step(index).replaces = current.id;
-        step(index).stop_first = is_running(current);
-        step(index).grace = wanted.stop_grace;
-        step(index).spec = &wanted.spec;
+        const auto index = start(
+            wanted, Action::start_replacement, id,
+            again ? Reason("was ended from outside before it had proved itself") : why, chain);
+        if (!index) return;
+        step(*index).replaces = current.id;
+        step(*index).stop_first = is_running(current);
+        step(*index).spec = &wanted.spec;
     } else if (is_running(current)) {
         const auto index =
             follow(chain, Action::stop_container, wanted.key, wanted.name, current.id, why);
@@ -110,6 +110,7 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     }
     const auto index = follow(chain, Action::finish_replacement, wanted.key, wanted.name, id, why);
     step(index).replaces = current.id;
+    if (wanted.running) starts_[wanted.key.id] = index;  // it is up once it has proved itself
     releases(current, index);
 }
 
@@ -165,7 +166,7 @@ void Planner::stay_rolled_back(const WantedWorkspace& wanted, const Container& c
         step(index).grace = wanted.stop_grace;
     }
     if (wanted.running && !is_running(current) && gave_way_to(failed, current)) {
-        start(wanted, current.id, "is back", chain);
+        start(wanted, Action::start_container, current.id, "is back", chain);
     } else {
         run_or_stop(wanted, current, chain);
     }

@@ -303,6 +303,19 @@ TEST_F(PlannerTest, ABindMountOutsideTheHostsRootsIsAFault) {
     EXPECT_EQ(compile(desired, bounds).workspaces[0].fault, "");
 }
 
+TEST_F(PlannerTest, AFaultyWorkspaceIsStoppedWhereItIsToBeAndNothingElseIsDoneToIt) {
+    add_workspace(desired, "dev").spec.resources.pids = 5;
+    settle();
+    desired.workspaces[0].spec.resources.pids = 6;
+    desired.workspaces[0].spec.privileged = true;
+    EXPECT_THAT(planned().steps, IsEmpty());
+    desired.workspaces[0].running = false;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::stop_container));
+    settle();
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::exited);
+    EXPECT_EQ(engine.container("dev")->limits.pids, 5);
+}
+
 TEST_F(PlannerTest, WhatAHostDoesNotAllowIsAFaultThatNamesTheKey) {
     using Spec = protocol::WorkspaceSpec;
     const std::vector<std::pair<std::string, std::function<void(Spec&)>>> cases{

@@ -15,44 +15,10 @@ void Planner::in_order(const WantedWorkspace& wanted) {
     workspace(wanted);
 }
 
-void Planner::start(const WantedWorkspace& wanted, const std::string& object,
-                    const std::string& reason, Chain& chain) {
-    std::vector<Index> before;
-    for (const auto& each : wanted.depends_on) {
-        if (!is_up(wanted, each, before)) return;
-    }
-    for (const auto& name : wanted.networks) names_one_network(name, before);
-    const auto index =
-        follow(chain, Action::start_container, wanted.key, wanted.name, object, reason);
-    for (const auto each : before) comes_after(index, each);
-    starts_[wanted.key.id] = index;
-}
-
-bool Planner::is_up(const WantedWorkspace& wanted, const protocol::Dependency& dependency,
-                    std::vector<Index>& before) {
-    const auto found = by_name_.find(dependency.workspace);
-    if (found == by_name_.end()) return true;  // a fault, told as such
-    const auto& other = *found->second;
-    const bool healthy = dependency.condition == protocol::DependencyCondition::healthy;
-    const auto* container = containers_.of(other).current;
-    if (container != nullptr && container->state == ContainerState::running &&
-        (!healthy || container->health == runtime::ContainerHealth::none ||
-         container->health == runtime::ContainerHealth::healthy)) {
-        return true;
-    }
-    if (const auto starts = starts_.find(other.key.id); starts != starts_.end() && !healthy) {
-        before.push_back(starts->second);
-        return true;
-    }
-    plan_.waits[wanted.key] = {
-        other.key, fmt::format("workspace {} to be {}", other.name, healthy ? "healthy" : "up")};
-    return false;
-}
-
 void Planner::workspace(const WantedWorkspace& wanted) {
     auto found = containers_.of(wanted);
     if (wanted.deleting) return remove_all(wanted, found);
-    if (!wanted.fault.empty()) return;
+    if (!wanted.fault.empty()) return stop_faulty(wanted, found);
     Chain chain;
     choose_current(wanted, found, chain);
     if (found.current != nullptr && found.current->state == ContainerState::removing) return;
@@ -84,6 +50,16 @@ void Planner::workspace(const WantedWorkspace& wanted) {
     replace(wanted, *found.current, found.next, Reason(why), chain);
 }
 
+void Planner::stop_faulty(const WantedWorkspace& wanted, const Incarnation& found) {
+    if (wanted.running) return;
+    for (const auto* each : found.all()) {
+        if (!is_running(*each)) continue;
+        const auto index =
+            add(Action::stop_container, wanted.key, each->name, each->id, "is to be stopped");
+        step(index).grace = wanted.stop_grace;
+    }
+}
+
 void Planner::choose_current(const WantedWorkspace& wanted, Incarnation& found, Chain& chain) {
     if (found.current == nullptr) {
         std::string reason = "has replaced the former one";
@@ -113,7 +89,7 @@ void Planner::create(const WantedWorkspace& wanted, Chain chain) {
     if (name_is_held(wanted, wanted.name) || !needs(wanted, before)) return;
     const auto index = make_container(wanted, wanted.name, "is not there", before, chain);
     waits_for_name(wanted.name, index);
-    if (wanted.running) start(wanted, "", "is to run", chain);
+    if (wanted.running) start(wanted, Action::start_container, "", "is to run", chain);
 }
 
 Planner::Index Planner::make_container(const WantedWorkspace& wanted, const std::string& name,

@@ -405,7 +405,7 @@ class Reconciler::Impl {
         aio::TaskGroup attempt(co_await asio::this_coro::executor);
         busy_.at(step.key).attempt = &attempt;
         try {
-            refuse_beyond_bounds(step);
+            refuse_beyond_bounds(step, *wanted);
             attempt.spawn(execute(
                 runtime_, step, limits_,
                 [this, key = step.key](std::string_view line) { progress(key, line); }, touched));
@@ -438,19 +438,29 @@ class Reconciler::Impl {
     }
 
     // At each start: what a link leads to may have changed since the state was compiled.
-    void refuse_beyond_bounds(const Step& step) const {
-        std::vector<std::string> binds;
+    void refuse_beyond_bounds(const Step& step, const WantedState& wanted) const {
+        std::vector<std::string> paths;
+        std::vector<std::string> volumes;
         if (step.action == Action::create_container) {
+            using Type = runtime::ContainerMount::Type;
             for (const auto& each : step.spec->mounts) {
-                if (each.type == runtime::ContainerMount::Type::bind) binds.push_back(each.source);
+                if (each.type == Type::bind) paths.push_back(each.source);
+                if (each.type == Type::volume) volumes.push_back(each.source);
             }
         } else if (starts(step.action)) {
             const auto& started = step.action == Action::roll_back ? step.replaces : step.object;
             const auto& containers = observer_.observed().containers;
             const auto found = containers.find(started);
-            if (found != containers.end()) binds = binds_of(found->second);
+            if (found == containers.end()) return;
+            paths = binds_of(found->second);
+            volumes = found->second.volumes;
         }
-        const auto fault = fault_of_binds(binds, options_.bounds);
+        for (const auto& each : wanted.volumes) {
+            if (std::ranges::find(volumes, each.name) == volumes.end()) continue;
+            auto path = protocol::bound_path(each.desired.spec);
+            if (!path.empty()) paths.push_back(std::move(path));
+        }
+        const auto fault = fault_of_binds(paths, options_.bounds);
         if (!fault.empty()) throw Error(ErrorKind::forbidden, "{}", fault);
     }
 

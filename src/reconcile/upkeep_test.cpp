@@ -7,9 +7,11 @@ namespace {
 using namespace trailer;
 using namespace trailer::reconcile;
 using protocol::State;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 class LeftoverTest : public PlannerTest {
@@ -88,6 +90,9 @@ class CollectionTest : public PlannerTest {
         later = 0ms;
     }
     std::size_t due() { return planned().steps.size(); }
+    std::ptrdiff_t releases() {
+        return std::ranges::count(actions(planned()), Action::release_image);
+    }
 };
 
 TEST_F(CollectionTest, FormerBuildsGoByNumberAndAge) {
@@ -111,6 +116,22 @@ TEST_F(CollectionTest, AFullDiskTakesThemAll) {
     disk_used_percent = 91;
     ASSERT_EQ(due(), 3U);
     EXPECT_THAT(planned().steps[0].reason.text, HasSubstr("the disk is 91 % full"));
+}
+
+TEST_F(CollectionTest, BuildsUnderAFormerReferenceAreFormerBuildsToo) {
+    rules.collection = {.keep = 0, .older_than_ms = 0};
+    desired.images[0].spec.reference = "tools:2";
+    settle();
+    EXPECT_EQ(due(), 4U) << "three without a name, and tools:1";
+    EXPECT_TRUE(std::ranges::any_of(planned().steps, [](const Step& step) {
+        return step.reason.text == "its Image has another reference now";
+    }));
+    add_workspace(desired, "dev").spec.image = "tools:1";
+    desired.workspaces[0].running = false;
+    EXPECT_EQ(releases(), 3) << "someone else is to have it";
+    desired.workspaces.clear();
+    add_image(desired, "another").spec.reference = "tools:1";
+    EXPECT_EQ(releases(), 3);
 }
 
 TEST_F(CollectionTest, WhatAContainerRunsOnStays) {
@@ -151,6 +172,26 @@ TEST_F(PulledTest, AnImageThatWasPulledForAnImageGoesWithIt) {
     EXPECT_THAT(planned().steps, IsEmpty());
 }
 
+TEST_F(PulledTest, WhatWasHereBeforeUnderItsPresentReferenceStays) {
+    engine.add_image("redis:8");
+    const auto hash = compile(desired, bounds).images[0].hash;
+    auto& image = desired.images[0];
+    const auto go = [&](const char* reference) {
+        image.spec.reference = reference;
+        return planned().steps.size();
+    };
+    image.pulled = true;  // as the server tells it
+    image.forced_pull = hash;
+    EXPECT_EQ(go("redis:8"), 0U);
+    EXPECT_EQ(go("redis:7"), 1U);
+    image.pulled = false;  // as the agent knows it
+    image.forced_pull.clear();
+    memory.pulled = {image.id};
+    memory.forced_pulls = {{image.id, hash}};
+    EXPECT_EQ(go("redis:8"), 0U);
+    EXPECT_EQ(go("redis:7"), 1U);
+}
+
 TEST_F(PulledTest, ItStaysForWhoElseRefersToIt) {
     desired.images[0].pulled = true;
     auto& other = add_image(desired, "another");
@@ -159,6 +200,16 @@ TEST_F(PulledTest, ItStaysForWhoElseRefersToIt) {
     desired.images.pop_back();
     add_workspace(desired, "dev").spec.image = "redis:7";
     EXPECT_THAT(actions(planned()), ElementsAre(Action::create_container, Action::start_container));
+}
+
+TEST_F(PulledTest, AReferenceWithoutATagIsLatest) {
+    desired.images[0].spec.reference = "image:latest";
+    desired.images[0].pulled = true;
+    engine.add_image("image:latest");
+    auto& workspace = add_workspace(desired, "dev");
+    workspace.running = false;
+    workspace.spec.image = "image";
+    EXPECT_THAT(actions(planned()), Not(Contains(Action::release_image)));
 }
 
 Task<> collects(World& world) {

@@ -30,7 +30,7 @@ struct Wanted {
     std::string name;
     std::int64_t revision = 0;
     bool deleting = false;
-    std::string fault;  // why this host will not make it; such a resource is left as it is
+    std::string fault;  // why this host will not make it; such a resource is at most stopped
 
     bool operator==(const Wanted&) const = default;
 };

@@ -215,6 +215,44 @@ TEST_F(ApplyingTest, NetworksThatGetInEachOthersOrTheHostsWayAreRefused) {
     play(network_in_the_way);
 }
 
+Task<> address_of_the_network_itself(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    co_await world.apply(R"([
+        {"kind": "Network", "name": "dual", "spec": {"subnet": "10.3.0.0/24", "ipv6": true,
+         "ipv6_subnet": "fd00:3::/64"}},
+        {"kind": "Network", "name": "named", "spec": {"subnet": "10.4.0.0/24",
+         "gateway": "10.4.0.9"}},
+        {"kind": "Network", "name": "ranged", "spec": {"subnet": "10.5.0.0/24",
+         "ip_range": "10.5.0.128/25"}}])");
+    const auto with = [&](std::string network, std::string member, std::string address) {
+        return world.apply(
+            fmt::format(R"([{{"kind": "Workspace", "name": "dev", "spec": {{"image": "x",
+                            "networks": [{{"network": "{}", "{}": "{}"}}]}}}}])",
+                        network, member, address));
+    };
+    for (const auto& [member, address, words] :
+         {std::tuple("ipv4", "10.3.0.0", "which no machine can have"),
+          std::tuple("ipv4", "10.3.0.255", "which no machine can have"),
+          std::tuple("ipv4", "10.3.0.1", "is the gateway of network dual"),
+          std::tuple("ipv6", "fd00:3::1", "is the gateway of network dual")}) {
+        const auto answer = co_await with("dual", member, address);
+        EXPECT_THAT(answer.text, HasSubstr(words)) << address;
+        EXPECT_EQ(answer.status, 422) << address;
+        if (answer.status != 422) continue;
+        EXPECT_THAT(answer.pointers(), ElementsAre(fmt::format("/0/spec/networks/0/{}", member)));
+    }
+    for (const auto& [network, member, address] :
+         {std::tuple("dual", "ipv4", "10.3.0.2"), std::tuple("dual", "ipv6", "fd00:3::2"),
+          std::tuple("named", "ipv4", "10.4.0.1"), std::tuple("ranged", "ipv4", "10.5.0.1")}) {
+        EXPECT_EQ((co_await with(network, member, address)).status, 200) << address;
+    }
+}
+
+TEST_F(ApplyingTest, AFixedAddressThatTheNetworkItselfNeedsIsRefused) {
+    play(address_of_the_network_itself);
+}
+
 Task<> used_network(World& world) {
     co_await world.log_in();
     co_await world.add_host();

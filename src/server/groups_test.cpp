@@ -60,6 +60,11 @@ Task<> joins(World& world) {
     json::object leave{{"group", ""}};
     EXPECT_EQ((co_await world.call("PATCH", "/api/networks/lab", leave)).status, 200);
     EXPECT_THAT((co_await world.call("GET", "/api/groups")).names(), IsEmpty());
+    for (const auto& group : {json::value("play"), json::value(nullptr)}) {
+        json::object patch{{"group", group}};
+        EXPECT_EQ((co_await world.call("PATCH", "/api/workspaces/dev", patch)).status, 200);
+    }
+    EXPECT_THAT((co_await world.call("GET", "/api/groups")).names(), IsEmpty()) << "null is none";
     EXPECT_EQ((co_await world.call("GET", "/api/workspaces/dev")).at("revision"), revision);
     answer = co_await world.apply(R"([{"kind": "Volume", "name": "data", "group": "-"}])");
     EXPECT_THAT(answer.pointers(), ElementsAre("/0/group"));

@@ -117,4 +117,23 @@ TEST_F(HostTest, TheLastPlanAndWhatWasPulledByForceOutliveTheAgentThatToldThem) 
     play(keeps_what_was_told);
 }
 
+Task<bool> pulled_after(World& world, std::string spec) {
+    co_await world.apply(fmt::format(R"([{{"kind": "Image", "name": "base", "spec": {}}}])", spec));
+    const auto answer = co_await world.desired(-1);
+    co_return wire::from_json<protocol::DesiredState>(answer.value).images.at(0).pulled;
+}
+
+Task<> forgets_what_was_pulled(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    EXPECT_FALSE(co_await pulled_after(world, R"({"reference": "debian:12"})"));
+    co_await tell(world, "Image", "/api/images/base", {{"pulled", true}});
+    EXPECT_TRUE(co_await pulled_after(world, R"({"reference": "debian:12", "pull": true})"));
+    EXPECT_FALSE(co_await pulled_after(world, R"({"reference": "debian:13"})"));
+}
+
+TEST_F(HostTest, ThatAnImageWasPulledIsForgottenWithItsReference) {
+    play(forgets_what_was_pulled);
+}
+
 }  // namespace

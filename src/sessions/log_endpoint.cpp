@@ -1,5 +1,6 @@
 #include "sessions/log_endpoint.h"
 
+#include "aio/deadline.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/time.h"
@@ -32,7 +33,7 @@ Task<> LogEndpoint::open() {
     }
     container_ = place.container->id;
     to_skip_ = mark_.skip();
-    known_until_ = mark_.newest();
+    known_until_ = mark_.newest().empty() ? query_.skip_until : mark_.newest();
     runtime::LogSpec spec{.container = container_,
                           .follow = query_.follow,
                           .tail = query_.tail,
@@ -49,7 +50,8 @@ Task<> LogEndpoint::open() {
 Task<std::string> LogEndpoint::read() {
     while (messages_.empty()) {
         if (co_await next_entries()) continue;
-        if (!query_.follow || !co_await open_again()) co_return protocol::end_message({});
+        const bool more = query_.follow && !is_past_until() && co_await open_again();
+        if (!more) co_return protocol::end_message({});
     }
     auto message = std::move(messages_.front());
     messages_.pop_front();
@@ -60,7 +62,14 @@ Task<std::string> LogEndpoint::read() {
 Task<bool> LogEndpoint::next_entries() {
     std::span<const runtime::LogEntry> entries;
     try {
-        entries = co_await stream_->read();
+        if (query_.follow && !query_.until.empty()) {
+            // The engine looks at the time when a line comes, and no earlier.
+            const auto left = parse_rfc3339(query_.until) - now() + kLook;
+            entries = co_await aio::with_deadline(stream_->read(), aio::Deadline::in(left),
+                                                  "following a log");
+        } else {
+            entries = co_await stream_->read();
+        }
     } catch (const Error& e) {
         if (!query_.follow) throw;
         log::debug("following the log of container {}: {}", container_, describe(e));
@@ -70,18 +79,26 @@ Task<bool> LogEndpoint::next_entries() {
     co_return true;
 }
 
+bool LogEndpoint::is_past_until() const {
+    return !query_.until.empty() && parse_rfc3339(query_.until) <= now();
+}
+
 // Waits until there is something to be followed; false when there won't be.
 Task<bool> LogEndpoint::open_again() {
     stream_.reset();
     query_.tail.reset();
     for (;;) {
         co_await aio::sleep(kLook);
+        if (is_past_until()) co_return false;
         const auto place = find_();
         if (!place.wanted && !place.container) co_return false;
         if (!place.container) continue;
         const bool replaced = place.container->id != container_;
         if (!replaced && place.container->state != runtime::ContainerState::running) continue;
-        if (replaced) mark_ = protocol::LogMark(protocol::LogQuery{});  // from its first line on
+        if (replaced) {  // from its first line on
+            mark_ = protocol::LogMark(protocol::LogQuery{});
+            query_.skip_until.clear();
+        }
         try {
             co_await open();
         } catch (const Error& e) {

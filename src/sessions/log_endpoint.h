@@ -30,6 +30,7 @@ class LogEndpoint : public Endpoint {
   private:
     Task<bool> next_entries();
     Task<bool> open_again();
+    bool is_past_until() const;
     void add(std::span<const runtime::LogEntry> entries);
     std::string& message_for(bool errors);
     void notice(std::string text);

@@ -118,12 +118,12 @@ Task<> Session::wait_for_the_end(aio::TaskGroup* tasks) {
     tasks->cancel();
 }
 
-Task<> Session::serve(Connection* connection, std::uint64_t received) {
-    outbox_.acknowledge(received);
+Task<> Session::serve(Connection* connection, std::uint64_t received, std::uint64_t used) {
+    if (received > outbox_.end()) throw InvalidInput("/received", "more than was sent");
+    outbox_.acknowledge(std::min(used, received));
     outbox_room_.notify();
     if (line_ != nullptr) line_->connection->abort();
     Line line(executor_, connection);
-    line.told = received_;
     line_ = &line;
     state_changed_.notify();
     line.tasks.spawn(send(&line, received));
@@ -204,7 +204,12 @@ Task<> Session::take(Line* line, std::string message) {
 
 Task<> Session::put_into_inbox(Line* line, std::string message) {
     if (form_ == Form::numbered) {
-        if (inbox_bytes_ > kMostInbox) throw InvalidInput("", "more was sent than the window has");
+        if (inbox_bytes_ > kMostInbox) {
+            // Another connection would end alike, for what does not fit was counted.
+            left_ = true;
+            state_changed_.notify();
+            throw InvalidInput("", "more was sent than the window has");
+        }
     } else {
         while (inbox_bytes_ > protocol::kWindow) co_await line->inbox_room.wait();
     }

@@ -32,12 +32,13 @@ class Session {
 
     // Until the session is over: its end is delivered, or the person left, or did not come back.
     Task<> run();
-    // Serves a connection until it ends or another takes its place. `received`: how many messages
-    // the person has. Throws InvalidInput for more than there were.
-    Task<> serve(Connection* connection, std::uint64_t received);
+    // Serves a connection until it ends or another takes its place. `received` and `used`: how many
+    // messages the person has, and has used. Throws InvalidInput for more than there were.
+    Task<> serve(Connection* connection, std::uint64_t received, std::uint64_t used);
 
     bool over() const { return over_; }
     std::uint64_t received() const { return received_; }
+    std::uint64_t used() const { return used_; }
     bool tty() const { return endpoint_->tty(); }
 
   private:

@@ -54,10 +54,12 @@ Task<> Sessions::serve(Connection* connection, OpenSession open) {
     protocol::SessionOpened opened;
     std::shared_ptr<Session> session;
     const auto received = open.resume ? open.resume->received : 0;
+    const auto used = open.resume ? open.resume->used.value_or(received) : 0;
     try {
         opened.session = open.resume ? open.resume->session : co_await begin(open);
         session = open.resume ? find_again(open).session : open_.at(opened.session).session;
         opened.received = session->received();
+        opened.used = session->used();
         opened.grace_ms = options_.grace.count();
         opened.tty = session->tty();
     } catch (const std::exception& e) {
@@ -66,7 +68,7 @@ Task<> Sessions::serve(Connection* connection, OpenSession open) {
     }
     auto text = wire::to_json_text(opened);
     co_await connection->write_text(std::move(text));
-    if (session) co_await session->serve(connection, received);
+    if (session) co_await session->serve(connection, received, used);
     co_await connection->close(session && !session->over() ? "another connection took over" : "");
 }
 

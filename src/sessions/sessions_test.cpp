@@ -211,6 +211,27 @@ TEST_F(SessionsTest, ANumberedSessionGoesOnOverAnotherConnection) {
     }(this));
 }
 
+TEST_F(SessionsTest, WhatHasOnlyArrivedIsNotToldAsUsedOverAnotherConnection) {
+    play([](SessionsTest* test) -> Task<> {
+        constexpr std::uint64_t kCount = 48;
+        auto wire = test->open(exec({"cat"}, true));
+        const auto answer = co_await opened(wire.get());
+        // Nobody reads what it echoes, so it stops reading.
+        for (std::uint64_t i = 0; i < kCount; ++i) wire->send_input(std::string(64 << 10, 'x'));
+        co_await aio::sleep(50ms);
+        wire->cut();
+        wire = test->open(again(answer, 0));
+        const auto resumed = co_await opened(wire.get());
+        EXPECT_EQ(resumed.received, kCount);
+        EXPECT_LT(resumed.used, kCount);
+        // And one that sends more than a window beyond that is no person of ours.
+        while (test->sessions->size() > 0) {
+            wire->send_input(std::string(64 << 10, 'x'));
+            co_await aio::sleep(1ms);
+        }
+    }(this));
+}
+
 TEST_F(SessionsTest, ASessionIsTakenUpByWhoBeganItAlone) {
     play([](SessionsTest* test) -> Task<> {
         const auto first = test->open(exec({"cat"}, true));
@@ -261,6 +282,18 @@ TEST_F(SessionsTest, AnAcknowledgementOfWhatWasNeverSentEndsTheConnection) {
         wire->send(protocol::ack_message(7));
         EXPECT_FALSE((co_await wire->receive()).has_value());
     }(this));
+}
+
+TEST(OutboxTest, ManySmallMessagesFillItBeforeTheyTakeMoreMemoryThanTheWindow) {
+    protocol::Outbox outbox;
+    while (!outbox.full()) outbox.push(protocol::session_message(Channel::output, "x"));
+    EXPECT_LE(outbox.end(), protocol::kWindow / protocol::kMessageCost);
+    outbox.acknowledge(outbox.end());
+    EXPECT_FALSE(outbox.full());
+    while (!outbox.full()) {
+        outbox.push(protocol::session_message(Channel::output, std::string(64 << 10, 'x')));
+    }
+    EXPECT_GE(outbox.bytes(), protocol::kWindow - (64 << 10)) << "large ones have the window";
 }
 
 // What a person does whose line is cut at random, and who comes back each time.
@@ -390,6 +423,33 @@ TEST_F(SessionsTest, GoesOnWithALogWhereThePersonWas) {
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "three\n");
+    }(this));
+}
+
+// It is another container's: all its lines are newer than those that are known.
+TEST_F(SessionsTest, OfALogThatIsNewNoLineIsKnown) {
+    play([](SessionsTest* test) -> Task<> {
+        for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.logs = protocol::LogQuery{
+            .since = "2025-01-01T00:00:00Z", .skip = 2, .skip_until = "2025-01-01T00:00:02Z"};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "one\ntwo\nthree\n");
+    }(this));
+}
+
+TEST_F(SessionsTest, ALogThatIsFollowedUntilATimeEndsThen) {
+    play([](SessionsTest* test) -> Task<> {
+        test->engine.print("dev", "one\n");
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.logs = protocol::LogQuery{.follow = true, .until = format_rfc3339(now() + 300ms)};
+        const auto wire = test->open(open);
+        co_await opened(wire.get());
+        const auto heard = co_await hear(wire.get());
+        EXPECT_EQ(heard.output, "one\n");
+        EXPECT_TRUE(heard.end);
     }(this));
 }
 

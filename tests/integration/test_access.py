@@ -1,6 +1,7 @@
 """Who may open which session, and what the audit log has of it: on the real engine."""
 
 import json
+import socket
 import time
 import types
 
@@ -91,6 +92,37 @@ def test_who_loses_the_right_loses_the_session(dev):
     dev.api.call("DELETE", "/api/users/eve")
     with pytest.raises((websocket.WebSocketConnectionClosedException, AssertionError)):
         logs.until(b"never said")
+
+
+def test_who_loses_the_right_loses_what_the_proxy_has_open(dev):
+    """A connection that stays open for days too: its workspace sees it end."""
+    dev.api.apply(workspace("echo", command=["sh", "-c", "while :; do nc -l -p 7000 -e cat; done"]))
+    dev.api.wait("workspaces", "echo", "running")
+    eve = user_of(dev, "eve", "viewer", "workspaces/echo")
+    with socket.create_connection(("127.0.0.1", dev.port), timeout=20) as raw:
+        raw.sendall((f"GET /proxy/echo/7000/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {eve.api.token}\r\n"
+                     "Connection: Upgrade\r\nUpgrade: raw\r\n\r\n").encode())
+        # It echoes the request: no answer. One with an answer of its own takes the protocol over.
+        assert raw.recv(100).startswith(b"HTTP/1.1 502")
+    answer = "printf 'HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'; cat"
+    dev.api.apply(workspace("echo", command=["sh", "-c", f"echo \"{answer}\" > /answer; "
+                                             "while :; do nc -l -p 7000 -e sh /answer; done"]))
+    dev.api.wait("workspaces", "echo", "running")
+    with socket.create_connection(("127.0.0.1", dev.port), timeout=20) as raw:
+        raw.sendall((f"GET /proxy/echo/7000/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {eve.api.token}\r\n"
+                     "Connection: Upgrade\r\nUpgrade: raw\r\n\r\n").encode())
+        heard = b""
+        while b"Upgrade: raw\r\n\r\n" not in heard.partition(b"\r\n\r\n")[2]:  # the answer, and the echoed request
+            piece = raw.recv(4096)
+            assert piece, heard
+            heard += piece
+        assert heard.startswith(b"HTTP/1.1 101")
+        dev.api.call("DELETE", "/api/workspaces/echo/grants/eve")
+        raw.settimeout(15)
+        try:
+            assert raw.recv(100) == b""
+        except ConnectionResetError:
+            pass
 
 
 def test_a_viewers_logs_go_on_after_a_cut(dev):

@@ -253,6 +253,28 @@ def test_attach_joins_and_leaves_the_workspace_running(dev):
     assert dev.api.status("workspaces", "shell") == "running"
 
 
+@pytest.mark.parametrize("restart", ["no", "unless_stopped"])
+def test_attach_ends_as_the_workspaces_own_command_did(dev, restart):
+    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True, restart=restart))
+    dev.api.wait("workspaces", "shell", "running")
+    terminal = Terminal(dev, "attach", "shell")
+    terminal.type("echo joined $((2 + 3))\n")
+    terminal.expect(r"joined 5\r\n")
+    terminal.type("exit 3\n")
+    assert terminal.end() == 3
+
+
+def test_what_is_typed_right_before_the_detach_keys_arrives(dev):
+    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True))
+    dev.api.wait("workspaces", "shell", "running")
+    terminal = Terminal(dev, "attach", "shell")
+    terminal.type("echo joined $((2 + 3))\n")
+    terminal.expect(r"joined 5\r\n")
+    terminal.type("touch /tmp/typed\n\x10\x11")
+    assert terminal.end() == 0
+    wait_until(lambda: run(dev, "exec", "shell", "--", "test", "-e", "/tmp/typed").returncode == 0, "the file")
+
+
 def test_several_people_at_one_workspace_see_the_same_and_leave_one_by_one(dev):
     """With the keys of each one's own choice; one leaves by a cut, and nobody else notices."""
     dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True))
@@ -314,6 +336,23 @@ def test_a_followed_log_goes_on_over_restart_and_replacement(dev):
     assert b"new container" in client.stderr.read()
 
 
+def test_a_log_that_is_followed_until_a_time_ends_then(dev):
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    began = time.monotonic()
+    done = run(dev, "logs", "-f", "--until", until, "dev", timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert 1 < time.monotonic() - began < 10
+
+
+def test_a_line_of_a_terminal_may_be_long(dev):
+    """Longer than any message of a session but a log's; it came again and again, and never through."""
+    command = ["sh", "-c", "head -c 600000 /dev/zero | tr '\\0' x; echo; echo end; exec sleep 1000"]
+    dev.api.apply(workspace("wide", command=command, tty=True))
+    dev.api.wait("workspaces", "wide", "running")
+    output = wait_until(lambda: (text := run(dev, "logs", "wide", timeout=20).stdout).endswith(b"end\r\n") and text, "the log")
+    assert output.count(b"x") == 600000
+
+
 def test_logs_of_a_label_are_followed_as_workspaces_come_and_go(dev):
     def talker(name):
         command = ["sh", "-c", f"trap 'exit 0' TERM; echo this is {name}; while :; do sleep 1 & wait $!; done"]
@@ -329,12 +368,16 @@ def test_logs_of_a_label_are_followed_as_workspaces_come_and_go(dev):
     dev.api.wait("workspaces", "first", None)
     dev.api.apply(talker("first"))  # another one under its name
     assert client.stdout.readline() == b"first      | this is first\n"
+    dev.api.apply({**talker("second-one"), "spec": {**talker("second-one")["spec"], "labels": {"group": "y"}}})
+    wait_until(lambda: "group" in str(dev.api.get("/api/workspaces/second-one")), "the change")
+    time.sleep(1)
     client.send_signal(signal.SIGINT)
     assert client.wait(10) == 130
     told = client.stderr.read().decode()
     assert [line for line in told.splitlines() if "replaced" not in line] == [
         "trailer: logs: second-one has come: this is its log", "trailer: logs: first has gone",
-        "trailer: logs: first has come: this is its log"], told
+        "trailer: logs: first has come: this is its log",
+        "trailer: logs: second-one has lost the labels that -l asks for: its log is followed no more"], told
 
 
 def test_a_hosts_log_goes_on_where_it_was_when_its_agent_was_restarted(pair):
@@ -401,6 +444,9 @@ def test_files_come_back_as_they_went(dev, tmp_path):
             assert int(twin.stat().st_mtime) == int(path.stat().st_mtime), path
     assert run(dev, "cp", "dev:/tmp/tree/secret", tmp_path / "one").returncode == 0
     assert (tmp_path / "one").read_text() == "s"
+    # What goes into a directory that is there leaves the directory as it is.
+    assert run(dev, "cp", f"{source}/.", "dev:/tmp").returncode == 0
+    assert run(dev, "exec", "dev", "--", "stat", "-c", "%a", "/tmp", "/tmp/secret").stdout == b"1777\n600\n"
     done = run(dev, "cp", "dev:/tmp/none", tmp_path)
     assert done.returncode == 1 and b"none" in done.stderr
     done = run(dev, "cp", source, "dev:/no/where/")

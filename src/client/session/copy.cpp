@@ -41,6 +41,15 @@ struct Remote {
     std::string subject() const { return path_of(Subject::workspace, name); }
 };
 
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find('\n'));
+}
+
+// GNU tar, of a file that is being written, or a directory that changes: what it packed is whole.
+bool changed_meanwhile(const RemoteResult& result) {
+    return result.exit_code == 1 && result.errors.find("as we read it") != std::string::npos;
+}
+
 // Throws unless the workspace's tar did what it was told to.
 void check_tar(const Remote& remote, const RemoteResult& result) {
     if (result.exit_code == 0) return;
@@ -48,7 +57,7 @@ void check_tar(const Remote& remote, const RemoteResult& result) {
         throw Error(ErrorKind::invalid, "workspace {} has no tar, which cp needs: install it there",
                     remote.name);
     }
-    auto why = result.errors.substr(0, result.errors.find('\n'));
+    const auto why = first_line(result.errors);
     throw Error(ErrorKind::invalid, "{}",
                 why.empty() ? fmt::format("tar in workspace {} ended with {}", remote.name,
                                           result.exit_code)
@@ -219,8 +228,10 @@ class CopyOut {
         progress_.finish();
         if (result_.signal != 0) co_return kSignalled + result_.signal;
         // The workspace's own words say more than an archive that has an end too early.
-        check_tar(source_, result_);
+        const bool changed = changed_meanwhile(result_) && !failure_;
+        if (!changed) check_tar(source_, result_);
         if (failure_) std::rethrow_exception(failure_);
+        if (changed) tell(fmt::format("{}: {}", source_.name, first_line(result_.errors)));
         tell_left_out(extracted_.left_out);
         co_return extracted_.left_out.empty() ? kDone : kFailed;
     }
@@ -233,8 +244,8 @@ class CopyOut {
                           .news = [](LinkNews news) { tell(text_of(news)); }};
         tar.output = [this](std::string_view data) { return take(data); };
         result_ = co_await run_remote(api_, std::move(tar));
-        const bool whole = result_.signal == 0 && result_.exit_code == 0;
-        arrivals_->end(whole ? Arrivals::End::whole : Arrivals::End::broken);
+        // How tar ended is told beside: what it packed until then is taken.
+        arrivals_->end(result_.signal == 0 ? Arrivals::End::whole : Arrivals::End::broken);
     }
 
     Task<> take(std::string_view data) {

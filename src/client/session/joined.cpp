@@ -81,6 +81,7 @@ Task<> JoinedSession::pump_input() {
             const auto typed = options_.detach_keys->feed(protocol::data_of(message));
             message.replace(1, message.npos, typed.pass);
             if (typed.detach) {
+                if (message.size() > 1) co_await session_.send(std::move(message));
                 exit_code_ = 0;
                 session_.leave({.detach = true});
                 co_return;

@@ -38,6 +38,7 @@ class LogPlace {
     bool may_have(const LogEntry& entry) const { return entry.time <= mark_.newest(); }
     const std::string& since() const { return mark_.since(); }
     std::int64_t skip() const { return mark_.skip() - 1; }
+    const std::string& newest() const { return mark_.newest(); }
 
   private:
     std::string time_;

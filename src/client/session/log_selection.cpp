@@ -52,8 +52,10 @@ void Selection::take(const json::value& workspace) {
     const auto view = wire::from_json<protocol::ResourceView>(workspace);
     if (matches(workspace, selectors_)) {
         names_[view.id] = view.name;
+        others_.erase(view.id);
     } else {
         names_.erase(view.id);
+        others_.insert(view.id);
     }
 }
 
@@ -63,12 +65,14 @@ Task<> Selection::next() {
         if (!event) {
             const auto all = co_await api_.list_all(Subject::workspace);
             names_.clear();
+            others_.clear();
             for (const auto& each : all) take(each);
             co_return;
         }
         if (event->kind != title(Subject::workspace)) continue;
         if (event->type == protocol::EventType::deleted) {
             names_.erase(event->id);
+            others_.erase(event->id);
         } else {
             take(event->resource);
         }

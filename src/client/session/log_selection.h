@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class Selection {
     Task<> next();
     // By id: a workspace that is deleted and made anew under its name is another one.
     const std::map<std::string, std::string>& names() const { return names_; }
+    // One that has matched is there still, without the labels.
+    bool is_there(const std::string& id) const { return others_.contains(id); }
 
   private:
     void take(const boost::json::value& workspace);
@@ -42,6 +45,7 @@ class Selection {
     std::vector<Selector> selectors_;
     EventFeed feed_;
     std::map<std::string, std::string> names_;
+    std::set<std::string> others_;  // ids
 };
 
 }  // namespace trailer::client

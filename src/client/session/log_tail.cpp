@@ -168,6 +168,9 @@ protocol::LogQuery LogTail::query_from_here() const {
         query.tail.reset();
         query.since = place_.since();
         query.skip = place_.skip();
+        // Those of another container, which has taken the place meanwhile, are newer: none is
+        // known.
+        if (query.skip > 0) query.skip_until = place_.newest();
     }
     return query;
 }

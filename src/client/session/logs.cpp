@@ -171,7 +171,12 @@ class Logs {
             const auto& now = selection_->names();
             if (first) begin_with(now);
             for (const auto& [id, name] : known) {
-                if (!now.contains(id)) tell_gone(one_line(name));
+                if (now.contains(id)) continue;
+                if (selection_->is_there(id)) {
+                    let_go(one_line(name));
+                } else {
+                    tell_gone(one_line(name));
+                }
             }
             for (const auto& [id, name] : now) {
                 if (!first && !known.contains(id)) {
@@ -211,6 +216,13 @@ class Logs {
         tell(fmt::format("{} has gone", title));
         const auto tail = tails_.find(title);
         if (tail != tails_.end()) tail->second->expect_end();
+    }
+
+    void let_go(const std::string& title) {
+        tell(fmt::format("{} has lost the labels that -l asks for: its log is followed no more",
+                         title));
+        const auto tail = tails_.find(title);
+        if (tail != tails_.end()) tail->second->leave();
     }
 
     static void tell(const std::string& text) {

@@ -51,6 +51,7 @@ std::string logs_address(const protocol::LogQuery& query) {
     address.add_unless_empty("since", query.since);
     address.add_unless_empty("until", query.until);
     if (query.skip > 0) address.add("skip", std::to_string(query.skip));
+    address.add_unless_empty("skip_until", query.skip_until);
     address.add_if("timestamps", query.timestamps);
     return std::move(address).text();
 }

@@ -70,12 +70,12 @@ class ScriptedSession {
     std::optional<protocol::SessionLeave> left;
     std::function<bool()> breaks;  // asked before and after each message; breaks the connection
 
-    Task<> serve(net::WebSocket* socket, std::uint64_t received) {
+    Task<> serve(net::WebSocket* socket, std::uint64_t received, std::uint64_t used) {
         ++connections;
-        outbox_.acknowledge(received);
+        outbox_.acknowledge(used);
         room_.notify();
         auto opening = wire::to_json_text(protocol::SessionOpened{
-            .session = id, .received = received_, .grace_ms = grace_ms, .tty = tty});
+            .session = id, .received = received_, .used = used_, .grace_ms = grace_ms, .tty = tty});
         co_await socket->write(std::move(opening));
         aio::TaskGroup tasks(executor_);
         tasks.spawn(send(socket, received));
@@ -231,7 +231,7 @@ class ScriptedSessions {
         }
         const auto socket = co_await accept(exchange);
         group_.spawn(run(session, program));
-        co_await session->serve(socket.get(), 0);
+        co_await session->serve(socket.get(), 0, 0);
     }
 
     Task<> resume(net::Exchange* exchange) {
@@ -242,14 +242,16 @@ class ScriptedSessions {
         }
         const std::string path(exchange->request().path());
         const auto id = path.substr(path.rfind('/') + 1);
-        const auto received = std::stoull(exchange->request().query().find("received").value());
+        const auto query = exchange->request().query();
+        const auto received = std::stoull(query.find("received").value());
+        const auto used = std::stoull(query.find("used").value());
         std::shared_ptr<ScriptedSession> session;
         for (const auto& each : sessions()) {
             if (each->id == id) session = each;
         }
         if (!session) co_return co_await refuse(exchange, 404, "there is no such session");
         const auto socket = co_await accept(exchange);
-        co_await session->serve(socket.get(), received);
+        co_await session->serve(socket.get(), received, used);
     }
 
     static Task<std::unique_ptr<net::WebSocket>> accept(net::Exchange* exchange) {

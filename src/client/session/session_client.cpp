@@ -54,11 +54,16 @@ bool SessionClient::over() const {
     return end_told_ || (leaving_ && Clock::now() >= leave_by_);
 }
 
-Task<> SessionClient::connect(std::string path, aio::Deadline deadline) {
+// `told`: how many messages the path says that we have used.
+Task<> SessionClient::connect(std::string path, std::uint64_t told, aio::Deadline deadline) {
     auto socket = co_await api_.websocket(std::move(path), protocol::kNumberedProtocol, deadline);
     auto reading = read_opened(socket.get());
     auto opened = co_await aio::with_deadline(std::move(reading), deadline, "opening the session");
-    outbox_.acknowledge(opened.received);
+    outbox_.acknowledge(std::min(opened.used, opened.received));
+    if (opened.received > outbox_.end()) {
+        throw Error(ErrorKind::internal, "the host has {} messages of {}", opened.received,
+                    outbox_.end());
+    }
     if (opened.received < outbox_.begin()) {
         throw SessionGone(ErrorKind::not_found, "the host has lost what was sent");
     }
@@ -66,13 +71,13 @@ Task<> SessionClient::connect(std::string path, aio::Deadline deadline) {
     opened_ = std::move(opened);
     line_ = std::make_unique<Line>(api_.executor(), std::move(socket));
     line_->next = opened_.received;
-    line_->told = received_;
+    line_->told = told;
     untold_bytes_ = 0;
 }
 
 Task<> SessionClient::open() {
     auto path = fmt::format("{}/{}", route_.subject, route_.session);
-    co_await connect(std::move(path), aio::Deadline::in(kOpenTimeout));
+    co_await connect(std::move(path), 0, aio::Deadline::in(kOpenTimeout));
 }
 
 Task<> SessionClient::run() {
@@ -200,10 +205,11 @@ Task<bool> SessionClient::reconnect(std::string why) {
 
 Task<bool> SessionClient::try_again(std::string* why, Clock::time_point give_up) {
     try {
-        auto path = fmt::format("{}/sessions/{}?received={}", route_.subject,
-                                net::percent_encode(opened_.session), received_);
+        const auto used = used_;
+        auto path = fmt::format("{}/sessions/{}?received={}&used={}", route_.subject,
+                                net::percent_encode(opened_.session), received_, used);
         const auto deadline = aio::Deadline{give_up + kFirstPause}.at_most(kResumeTimeout);
-        co_await connect(std::move(path), deadline);
+        co_await connect(std::move(path), used, deadline);
         co_return true;
     } catch (const SessionGone&) {
         throw;

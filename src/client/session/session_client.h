@@ -71,7 +71,7 @@ class SessionClient {
     };
 
     bool over() const;
-    Task<> connect(std::string path, aio::Deadline deadline);
+    Task<> connect(std::string path, std::uint64_t told, aio::Deadline deadline);
     Task<std::string> serve();
     Task<bool> reconnect(std::string why);
     Task<bool> try_again(std::string* why, std::chrono::steady_clock::time_point give_up);

@@ -146,6 +146,30 @@ TEST(SessionClientTest, StopsSendingWhileTheHostUsesNothing) {
     EXPECT_LT(most, protocol::kWindow + 51'000);
 }
 
+TEST(SessionClientTest, StopsSendingHoweverOftenTheConnectionBreaksWhileTheHostUsesNothing) {
+    ScriptedSessions server;
+    server.on("/attach", [](ScriptedSession*) -> Task<> { co_return; });  // reads nothing
+    int passed = 0;
+    server.opened = [&](ScriptedSession& session) {
+        session.breaks = [&] { return ++passed % 40 == 0; };
+    };
+    Person person(server.url(), "attach");
+    const auto run = [&server](Person* self) -> Task<int> {
+        co_await self->client.open();
+        aio::TaskGroup tasks(self->api.executor());
+        tasks.spawn(self->client.run());
+        tasks.spawn(self->send(std::string(8 << 20, 'x')));
+        for (int i = 0; i < 200 && server.resumes == 0; ++i) co_await aio::sleep(20ms);
+        co_await aio::sleep(500ms);
+        tasks.cancel();
+        co_await tasks.join();
+        co_return 0;
+    };
+    person.api.run(run(&person));
+    EXPECT_GE(server.resumes, 1);
+    EXPECT_LT(server.sessions().front()->most_unacknowledged.load(), protocol::kWindow + 51'000);
+}
+
 TEST(SessionClientTest, AReaderThatUsesNothingHoldsUpTheHost) {
     ScriptedSessions server;
     server.on("/exec", [](ScriptedSession* session) -> Task<> {

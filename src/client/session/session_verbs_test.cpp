@@ -254,7 +254,8 @@ TEST_F(SessionVerbTest, AFollowedLogIsOpenedAnewWhereItWas) {
     EXPECT_EQ(done.exit_code, 0) << done.errors;
     EXPECT_EQ(done.output, "a\nb\nc\n");
     EXPECT_EQ(done.errors, "");
-    EXPECT_EQ(target_of(1), "/api/workspaces/dev/logs?follow=true&skip=1&timestamps=true");
+    EXPECT_EQ(target_of(1),
+              "/api/workspaces/dev/logs?follow=true&skip=1&skip_until=T2&timestamps=true");
 }
 
 Task<> lose_more(ScriptedSession* session) {
@@ -436,7 +437,22 @@ Task<> play_tar(ScriptedSession* session) {
             co_await session->write(Channel::output, kept.substr(at, 50'000));
         }
     }
-    session->end(exit_with(0));
+    const bool changed = words.back() == "./changing";
+    if (changed) {
+        co_await session->write(Channel::errors, "tar: ./changing: file changed as we read it\n");
+    }
+    session->end(exit_with(changed ? 1 : 0));
+}
+
+TEST_F(SessionVerbTest, CpTakesAFileThatIsBeingWrittenAndSaysSo) {
+    server.on("/exec", play_tar);
+    const auto file = write("changing", std::string(3'000'000, 'f'));
+    EXPECT_EQ(run({"cp", file, "dev:/there"}).exit_code, 0);
+    const auto back = (directory_ / "back").string();
+    const auto done = run({"cp", "dev:/there/changing", back});
+    EXPECT_EQ(done.exit_code, 0) << done.errors;
+    EXPECT_THAT(done.errors, HasSubstr("dev: tar: ./changing: file changed as we read it"));
+    EXPECT_EQ(read_file(back), std::string(3'000'000, 'f'));
 }
 
 TEST_F(SessionVerbTest, CpGoesInAndComesOut) {

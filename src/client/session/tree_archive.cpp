@@ -80,9 +80,10 @@ class TreeArchive::Impl {
         if (file_) return copy_some();
         if (!begun_) {
             begun_ = true;
-            add(source_, name_);
-            if (S_ISDIR(status_of(source_).st_mode))
-                walk_ = fs::recursive_directory_iterator(source_);
+            const bool is_directory = S_ISDIR(status_of(source_).st_mode);
+            // What is put into a directory that is there leaves its mode and time alone.
+            if (!is_directory || name_ != ".") add(source_, name_);
+            if (is_directory) walk_ = fs::recursive_directory_iterator(source_);
             return;
         }
         if (walk_ != fs::recursive_directory_iterator()) {

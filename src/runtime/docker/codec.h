@@ -16,6 +16,10 @@ json::object endpoint_settings(const Attachment& attachment);
 json::object network_create_body(const NetworkSpec& spec);
 json::object volume_create_body(const VolumeSpec& spec);
 
+// The name of an image and its tag, as POST /images/create takes them: "registry:5000/tools:v1" ->
+// {"registry:5000/tools", "v1"}. A digest is told in the place of the tag; neither is latest.
+std::pair<std::string, std::string> split_reference(const std::string& reference);
+
 // Answers. They tolerate what is missing: engines and podman differ in what they leave out.
 Container container_from(const json::value& inspect);  // GET /containers/ID/json
 Network network_from(const json::value& inspect);

@@ -109,6 +109,20 @@ TEST(Codec, WritesWhatAContainerFindsAroundItAndMayDo) {
     }
 }
 
+TEST(Codec, TellsADigestInThePlaceOfATagWhenItPulls) {
+    const std::vector<std::array<std::string, 3>> cases{
+        {"nginx", "nginx", "latest"},
+        {"nginx:1.25", "nginx", "1.25"},
+        {"host:5000/team/tools", "host:5000/team/tools", "latest"},
+        {"host:5000/team/tools:v1", "host:5000/team/tools", "v1"},
+        {"nginx@sha256:ab", "nginx", "sha256:ab"},
+        {"nginx:1.25@sha256:ab", "nginx", "sha256:ab"},
+        {"host:5000/tools@sha256:ab", "host:5000/tools", "sha256:ab"}};
+    for (const auto& [reference, name, tag] : cases) {
+        EXPECT_EQ(split_reference(reference), std::pair(name, tag)) << reference;
+    }
+}
+
 TEST(Codec, ReadsAContainerAsTheEngineTellsIt) {
     const auto container = container_from(json::parse(R"({
         "Id": "0123456789abcdef", "Name": "/dev", "Image": "sha256:aa", "Created": "2026-11-23T09:00:00.123456789Z",
@@ -134,6 +148,12 @@ TEST(Codec, ReadsAContainerAsTheEngineTellsIt) {
     ASSERT_EQ(container.ports.size(), 1U);
     EXPECT_EQ(container.ports[0].host, 8080);
     EXPECT_EQ(container_from(json::parse("{}")).name, "");  // whatever an engine leaves out
+}
+
+TEST(Codec, AnAliasThatTheContainersIdBeginsWithIsNotTheOneThatTheEngineAdds) {
+    const auto container = container_from(json::parse(R"({"Id": "db0123456789abcd",
+        "NetworkSettings": {"Networks": {"lab": {"Aliases": ["db", "db0123456789"]}}}})"));
+    EXPECT_THAT(container.networks.at(0).aliases, testing::ElementsAre("db"));
 }
 
 TEST(Codec, AContainerThatRunsAndWasNeverStartedIsDead) {

@@ -92,7 +92,7 @@ std::vector<Attachment> attachments_from(const json::value& networks, const Cont
             for (const auto& each : *aliases) {
                 // The engine adds the short id itself.
                 auto alias = text(each);
-                if (alias.empty() || container.id.starts_with(alias)) continue;
+                if (alias.empty() || alias == short_id(container.id)) continue;
                 attachment.aliases.push_back(std::move(alias));
             }
         }

@@ -32,14 +32,6 @@ std::string member_text(const json::value& value, std::string_view name) {
     return text != nullptr ? std::string(*text) : std::string();
 }
 
-// "registry:5000/team/tools:v1" -> {"registry:5000/team/tools", "v1"}; the tag defaults to latest.
-std::pair<std::string, std::string> split_reference(const std::string& reference) {
-    const auto slash = reference.rfind('/');
-    const auto colon = reference.find(':', slash == std::string::npos ? 0 : slash);
-    if (colon == std::string::npos) return {reference, "latest"};
-    return {reference.substr(0, colon), reference.substr(colon + 1)};
-}
-
 class DockerRuntime : public ContainerRuntime {
   public:
     DockerRuntime(asio::any_io_executor executor, net::Endpoint endpoint, Options options)

@@ -239,4 +239,14 @@ json::object volume_create_body(const VolumeSpec& spec) {
             {"Labels", to_object(spec.labels)}};
 }
 
+std::pair<std::string, std::string> split_reference(const std::string& reference) {
+    const auto digest = reference.find('@');
+    const auto tagged = reference.substr(0, digest);
+    const auto slash = tagged.rfind('/');
+    const auto colon = tagged.find(':', slash == std::string::npos ? 0 : slash);
+    auto name = tagged.substr(0, colon);
+    if (digest != std::string::npos) return {std::move(name), reference.substr(digest + 1)};
+    return {std::move(name), colon == std::string::npos ? "latest" : tagged.substr(colon + 1)};
+}
+
 }  // namespace trailer::runtime::docker

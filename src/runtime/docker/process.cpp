@@ -11,6 +11,8 @@
 namespace trailer::runtime::docker {
 namespace {
 
+using namespace std::chrono_literals;
+
 const json::value* member(const json::value& value, std::string_view name) {
     const auto* object = value.if_object();
     return object != nullptr ? object->if_contains(name) : nullptr;
@@ -95,17 +97,28 @@ class Exec : public Process {
 
 class Attached : public Process {
   public:
-    Attached(EngineApi& api, std::unique_ptr<net::ByteStream> bytes, bool tty, std::string id)
-        : Process(api, std::move(bytes), tty), id_(std::move(id)) {}
+    Attached(EngineApi& api, std::unique_ptr<net::ByteStream> bytes, const Container& container)
+        : Process(api, std::move(bytes), container.tty),
+          id_(container.id),
+          started_(container.started) {}
 
     Task<> resize(protocol::TerminalSize size) override {
         co_await api().call("POST", "/containers/" + path_escape(id_) + size_query(size), nullptr,
                             "resizing the terminal of container " + short_id(id_));
     }
+    // Of the run that was attached to: the engine notes its end a moment after the output's, and
+    // may start it again soon after that, which forgets the code.
     Task<std::optional<int>> exit_code() override {
-        const auto found = co_await look();
-        if (!found || found->state != ContainerState::exited) co_return std::nullopt;
-        co_return found->exit_code;
+        for (auto pause = 1ms; pause < kMostPause; pause *= 2) {
+            const auto found = co_await look();
+            if (!found || found->started != started_) break;
+            if (found->state == ContainerState::exited ||
+                found->state == ContainerState::restarting) {
+                co_return found->exit_code;
+            }
+            co_await aio::sleep(pause);
+        }
+        co_return std::nullopt;
     }
     Task<std::int64_t> process_id() override {
         const auto found = co_await look();
@@ -113,6 +126,8 @@ class Attached : public Process {
     }
 
   private:
+    static constexpr auto kMostPause = 512ms;
+
     Task<std::optional<Container>> look() {
         const auto found = co_await api().find("/containers/" + path_escape(id_) + "/json",
                                                "looking at container " + short_id(id_));
@@ -121,6 +136,7 @@ class Attached : public Process {
     }
 
     std::string id_;
+    std::optional<Timestamp> started_;
 };
 
 class Logs : public LogStream {
@@ -243,8 +259,7 @@ Task<std::unique_ptr<ProcessStream>> attach_process(EngineApi& api, std::string 
     }
     auto bytes =
         co_await api.upgrade(path + "/attach?stream=1&stdin=1&stdout=1&stderr=1", nullptr, doing);
-    co_return std::make_unique<Attached>(api, std::move(bytes), container.tty,
-                                         std::move(container_id));
+    co_return std::make_unique<Attached>(api, std::move(bytes), container);
 }
 
 Task<std::unique_ptr<LogStream>> read_logs(EngineApi& api, LogSpec spec) {

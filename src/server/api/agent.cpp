@@ -84,7 +84,7 @@ Task<> realtime(Services& services, Call& call) {
 Task<> session(Services& services, Call& call) {
     expect_websocket(call);
     net::WebSocketOptions options;
-    options.max_message = 2 * protocol::kMostSessionData;
+    options.max_message = protocol::kMostMessage;
     std::shared_ptr<net::WebSocket> socket = co_await call.exchange.accept_websocket(options);
     co_await services.core.sessions().keep(call.host_id, std::move(socket));
 }

@@ -61,6 +61,7 @@ protocol::LogQuery logs_of(const net::Query& query) {
     logs.since = time_of(query, "since");
     logs.until = time_of(query, "until");
     logs.skip = query_number(query, "skip", 0, kMostLines, 0);
+    logs.skip_until = time_of(query, "skip_until");
     return logs;
 }
 
@@ -248,10 +249,12 @@ void resume(Call& call, OpenSession& open) {
         throw Error(ErrorKind::invalid, "only a session of {} can be taken up again",
                     protocol::kNumberedProtocol);
     }
-    const auto received =
-        query_number(call.query, "received", 0, std::numeric_limits<std::int64_t>::max(), 0);
+    constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+    const auto received = query_number(call.query, "received", 0, kMost, 0);
+    const auto used = query_number(call.query, "used", 0, received, received);
     open.resume = {.session = call.parameters.at(1),
-                   .received = static_cast<std::uint64_t>(received)};
+                   .received = static_cast<std::uint64_t>(received),
+                   .used = static_cast<std::uint64_t>(used)};
 }
 
 Task<> resume_on_workspace(Services& services, Call& call) {

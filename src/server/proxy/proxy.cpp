@@ -18,6 +18,7 @@ constexpr std::size_t kMostBusy = 512;  // requests to one port at once
 constexpr std::size_t kMostPath = 4096;
 // Most requests are answered before they are looked at once.
 constexpr auto kLook = 100ms;
+constexpr auto kLookAtRights = 5s;
 
 std::string bearer_of(const net::Headers& headers) {
     constexpr std::string_view kScheme = "Bearer ";
@@ -120,23 +121,32 @@ struct Proxy::Passage {
     void end_upstream() const {
         if (upstream.line) upstream.line->abort();
     }
+    // Nobody is to have the rest of the answer.
+    void end() {
+        client_gone = true;
+        end_upstream();
+        if (both != nullptr) both->cancel();
+    }
 
     net::Exchange* exchange = nullptr;
     Place place;
     std::string workspace;  // its name
     Route route;
+    Holder holder;                               // by whose right, and by which login
     std::shared_ptr<AuditLog::Session> session;  // of the visit: its other requests have it too
     net::Request request;
     Framing framing;
     std::string first_piece;  // of a body that had to be asked for
     std::string cookie;       // to set, or empty
     Upstream upstream;
-    aio::TaskGroup side;  // upload, then await_client
+    aio::TaskGroup side;  // upload and await_client
     Clock::time_point last_move = Clock::now();
+    Clock::time_point right_seen = Clock::now();
     bool asked = false;  // the request's head was sent
     bool uploading = false;
-    bool awaited = false;  // the client's end is
-    bool raw = false;      // no HTTP any more: nobody looks after it
+    bool awaited = false;            // the client's end is
+    bool raw = false;                // no HTTP any more: nothing is waited for
+    aio::TaskGroup* both = nullptr;  // then: the copies, each way
     bool answering = false;
     bool client_gone = false;
     bool late = false;
@@ -300,6 +310,7 @@ Task<> Proxy::serve(net::Exchange* exchange, Place place) {
                      .workspace_id = entry->record.id,
                      .user_id = visitor.holder.user_id,
                      .port = place.port};
+    passage.holder = visitor.holder;
     passage.workspace = entry->record.name;
     passage.request = for_workspace(request, place, arrival);
     passage.framing = framing_of(*exchange);
@@ -415,6 +426,7 @@ Task<> Proxy::answer(Passage* passage) {
         auto client = co_await passage->exchange->take_over(std::move(told));
         auto workspace = line.take_over();
         aio::TaskGroup both(core_.executor());
+        passage->both = &both;
         both.spawn(copy(client.get(), workspace.get()));
         both.spawn(copy(workspace.get(), client.get()));
         co_await both.join();
@@ -475,16 +487,32 @@ Task<> Proxy::await_client(Passage* passage) {
     passage->end_upstream();
 }
 
-// A request that takes its time: its client may leave, and its time may run out.
+bool Proxy::may_go_on(const Passage& passage) const {
+    const auto& state = core_.state();
+    const auto* entry = state.resource(Kind::workspace, passage.holder.workspace_id);
+    if (entry == nullptr || !token_holds(state, passage.holder.token_id)) return false;
+    try {
+        Rights(state, passage.holder.user_id).require(entry->record, kRightForProxy);
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
+}
+
+// A request that takes its time: its client may leave or lose the right, and its time may run out.
 bool Proxy::look() {
     const auto time = Clock::now();
     for (auto* each : under_way_) {
+        if (time - each->right_seen >= kLookAtRights) {
+            each->right_seen = time;
+            if (!may_go_on(*each)) each->end();
+        }
         if (each->raw || !each->asked || each->late) continue;
         const auto limit = each->answering ? options_.idle_limit : options_.answer_limit;
         if (time - each->last_move >= limit) {
             each->late = true;
             each->end_upstream();
-        } else if (!each->uploading && !std::exchange(each->awaited, true)) {
+        } else if (!std::exchange(each->awaited, true)) {
             each->side.spawn(await_client(each));
         }
     }

@@ -65,6 +65,7 @@ class Proxy {
     Task<> carry(Passage* passage);
     static Task<> upload(Passage* passage);
     static Task<> await_client(Passage* passage);
+    bool may_go_on(const Passage& passage) const;
     bool look();
     static Task<> refuse(Passage* passage, int status, std::string why);
 

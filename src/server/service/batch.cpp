@@ -395,6 +395,10 @@ void Batch::update(const Document& document, const store::Resource& known, const
                        wire::from_json<protocol::WorkspaceSpec>(known.spec), host, pointer);
         }
         entry.item.result = ApplyResult::updated;
+        // What was pulled is of the former reference.
+        if (std::ranges::find(changed, "/spec/reference") != changed.end()) {
+            resource.observed.erase("pulled");
+        }
         resource.spec = std::move(spec);
         resource.running = runs;
         renew(resource, first_state(kind));

@@ -20,9 +20,40 @@ bool same_address(const std::string& a, const std::string& b) {
     return !a.empty() && !b.empty() && ip::make_address(a, error) == ip::make_address(b, error);
 }
 
+// "10.40.0.0/24" -> "10.40.0.1"; empty where there is no subnet.
+std::string first_address(const std::string& subnet) {
+    const auto next = [](auto address) {
+        auto bytes = address.to_bytes();
+        ++bytes.back();
+        return decltype(address)(bytes).to_string();
+    };
+    boost::system::error_code error;
+    const auto v4 = ip::make_network_v4(subnet, error);
+    if (!error) return next(v4.network());
+    const auto v6 = ip::make_network_v6(subnet, error);
+    return error ? "" : next(v6.network());
+}
+
 // The interface that carries a network: the engine's name for a VLAN of the parent.
 std::string interface_of(const protocol::NetworkSpec& spec) {
     return spec.vlan == 0 ? spec.parent : fmt::format("{}.{}", spec.parent, spec.vlan);
+}
+
+// What the engine takes where none is named. Out of an `ip_range` it is the engine's to choose.
+std::string gateway_of(const protocol::NetworkSpec& spec) {
+    if (!spec.gateway.empty() || !spec.ip_range.empty()) return spec.gateway;
+    return first_address(spec.subnet);
+}
+
+std::string ipv6_gateway_of(const protocol::NetworkSpec& spec) {
+    return spec.ipv6_gateway.empty() ? first_address(spec.ipv6_subnet) : spec.ipv6_gateway;
+}
+
+bool is_first_or_last(const std::string& ipv4, const std::string& subnet) {
+    boost::system::error_code error;
+    const auto address = ip::make_address_v4(ipv4, error);
+    const auto network = ip::make_network_v4(subnet, error);
+    return !error && (address == network.network() || address == network.broadcast());
 }
 
 // Why a workspace can't have this address of that network; empty when it can.
@@ -35,6 +66,11 @@ std::string address_fault(const std::string& address, const std::string& subnet,
     }
     if (!protocol::subnets_overlap(address + (v6 ? "/128" : "/32"), subnet)) {
         return fmt::format("is not inside the subnet {} of network {}", subnet, network);
+    }
+    if (!v6 && is_first_or_last(address, subnet)) {
+        return fmt::format(
+            "is the first or last address of network {}'s subnet, which no machine can have",
+            network);
     }
     if (same_address(address, gateway)) {
         return fmt::format("is the gateway of network {}", network);
@@ -73,8 +109,8 @@ void HostPlan::check_addresses(const std::string& id, const Workspace& workspace
         const auto* network = network_named(wanted.network);
         if (network == nullptr) continue;  // told as such
         const auto& spec = network->spec;
-        check("ipv4", &protocol::NetworkAttachment::ipv4, spec.subnet, spec.gateway);
-        check("ipv6", &protocol::NetworkAttachment::ipv6, spec.ipv6_subnet, spec.ipv6_gateway);
+        check("ipv4", &protocol::NetworkAttachment::ipv4, spec.subnet, gateway_of(spec));
+        check("ipv6", &protocol::NetworkAttachment::ipv6, spec.ipv6_subnet, ipv6_gateway_of(spec));
     }
 }
 

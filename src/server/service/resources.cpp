@@ -148,6 +148,8 @@ Task<> ResourceService::patch(Caller caller, Kind kind, std::string id_or_name, 
         if (kind == Kind::workspace) document["running"] = known.running;
         json::value merged = std::move(document);
         wire::merge_patch(merged, patch);
+        // A document that leaves it out is of the group it was of; a patch takes it away.
+        if (merged.is_object()) merged.get_object().emplace("group", "");
         if (const auto* name = merged.as_object().if_contains("name");
             name == nullptr || *name != json::value(known.name)) {
             throw InvalidInput("/name", fmt::format("a {} keeps its name", noun(kind)));
