@@ -95,30 +95,27 @@ def test_who_loses_the_right_loses_the_session(dev):
 
 
 def test_who_loses_the_right_loses_what_the_proxy_has_open(dev):
-    """A connection that stays open for days too: its workspace sees it end."""
-    dev.api.apply(workspace("echo", command=["sh", "-c", "while :; do nc -l -p 7000 -e cat; done"]))
+    """A connection that stays open for days too."""
+    answer = "HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n"
+    script = f"printf '{answer}' > /answer; while :; do nc -l -p 7000 -e sh -c 'cat /answer -'; done"
+    dev.api.apply(workspace("echo", command=["sh", "-c", script]))
     dev.api.wait("workspaces", "echo", "running")
     eve = user_of(dev, "eve", "viewer", "workspaces/echo")
     with socket.create_connection(("127.0.0.1", dev.port), timeout=20) as raw:
+        def hear(text):
+            heard = b""
+            while text not in heard:
+                piece = raw.recv(4096)
+                assert piece and b"HTTP/1.1 5" not in heard, heard
+                heard += piece
+
         raw.sendall((f"GET /proxy/echo/7000/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {eve.api.token}\r\n"
-                     "Connection: Upgrade\r\nUpgrade: raw\r\n\r\n").encode())
-        # It echoes the request: no answer. One with an answer of its own takes the protocol over.
-        assert raw.recv(100).startswith(b"HTTP/1.1 502")
-    answer = "printf 'HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'; cat"
-    dev.api.apply(workspace("echo", command=["sh", "-c", f"echo \"{answer}\" > /answer; "
-                                             "while :; do nc -l -p 7000 -e sh /answer; done"]))
-    dev.api.wait("workspaces", "echo", "running")
-    with socket.create_connection(("127.0.0.1", dev.port), timeout=20) as raw:
-        raw.sendall((f"GET /proxy/echo/7000/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {eve.api.token}\r\n"
-                     "Connection: Upgrade\r\nUpgrade: raw\r\n\r\n").encode())
-        heard = b""
-        while b"Upgrade: raw\r\n\r\n" not in heard.partition(b"\r\n\r\n")[2]:  # the answer, and the echoed request
-            piece = raw.recv(4096)
-            assert piece, heard
-            heard += piece
-        assert heard.startswith(b"HTTP/1.1 101")
+                     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+        hear(b"HTTP/1.1 101")
+        raw.sendall(b"it echoes\n")
+        hear(b"it echoes\n")
         dev.api.call("DELETE", "/api/workspaces/echo/grants/eve")
-        raw.settimeout(15)
         try:
             assert raw.recv(100) == b""
         except ConnectionResetError:

@@ -253,7 +253,7 @@ def test_attach_joins_and_leaves_the_workspace_running(dev):
     assert dev.api.status("workspaces", "shell") == "running"
 
 
-@pytest.mark.parametrize("restart", ["no", "unless_stopped"])
+@pytest.mark.parametrize("restart", ["no", "unless-stopped"])
 def test_attach_ends_as_the_workspaces_own_command_did(dev, restart):
     dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True, restart=restart))
     dev.api.wait("workspaces", "shell", "running")

@@ -106,6 +106,23 @@ def test_a_moved_tag_is_seen_by_its_digest_where_a_pull_is_asked_for(standalone,
     assert engine.inspect("by-image")["Id"] == now
 
 
+@pytest.mark.parametrize("tag", ["", ":1"])
+def test_an_image_is_pulled_by_its_digest(standalone, engine, registry, tag):
+    first = registry.publish("tools", "first")
+    standalone.api.apply(workspace("by-tag", image=f"{registry.at}/tools:1"))
+    standalone.api.wait("workspaces", "by-tag", "running")
+    digest = engine.call("GET", f"/images/{first}/json")["RepoDigests"][0].partition("@")[2]
+    standalone.api.call("DELETE", "/api/workspaces/by-tag")
+    wait_until(lambda: not engine.exists("containers", "by-tag"), "its end")
+    engine.call("DELETE", f"/images/{first}?force=1")
+    registry.publish("tools", "second")
+    standalone.api.apply(workspace("by-digest", image=f"{registry.at}/tools{tag}@{digest}"))
+    standalone.api.wait("workspaces", "by-digest", "running")
+    assert engine.inspect("by-digest")["Image"] == first
+    time.sleep(1)
+    assert standalone.api.status("workspaces", "by-digest") == "running"
+
+
 def test_never_pulls_nothing_and_says_so(standalone, engine, registry):
     api = standalone.api
     registry.publish("tools", "only there")

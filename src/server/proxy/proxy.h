@@ -62,7 +62,6 @@ class Proxy {
     Task<> reach(Passage* passage, bool fresh);
     Task<bool> ask(Passage* passage, bool may_retry);
     Task<> answer(Passage* passage);
-    Task<> carry(Passage* passage);
     static Task<> upload(Passage* passage);
     static Task<> await_client(Passage* passage);
     bool may_go_on(const Passage& passage) const;
