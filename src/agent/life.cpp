@@ -131,6 +131,7 @@ sessions::Options Life::session_options() {
     };
     options.proc = options_.root / "proc";
     options.log_file = options_.log_file;
+    options.commands = options_.config.state_directory / "commands";
     return options;
 }
 

@@ -210,6 +210,16 @@ class Execution {
         if (step_.stop_first) co_await stop_if_there(step_.object);
         co_await runtime_.remove_container(step_.object);
         is_gone(step_.object);
+        // Of one that a former container had, the engine takes the name for its own and leaves it.
+        for (const auto& name : step_.anonymous_volumes) co_await remove_unless_used(name);
+    }
+
+    Task<> remove_unless_used(std::string volume) {
+        try {
+            co_await runtime_.remove_volume(std::move(volume));
+        } catch (const Error& e) {
+            if (e.kind() != ErrorKind::conflict) throw;
+        }
     }
 
     // Needs no look any more.
@@ -236,6 +246,7 @@ class Execution {
     runtime::ContainerSpec spec_of_new() const {
         auto spec = *step_.spec;
         spec.name = step_.name;
+        spec.mounts.insert(spec.mounts.end(), step_.carried.begin(), step_.carried.end());
         return spec;
     }
 

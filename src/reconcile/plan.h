@@ -109,11 +109,14 @@ struct Step {
     SubnetChoice subnets;                           // that it gets, or why the step will fail
     const runtime::VolumeSpec* volume = nullptr;    // create_volume; of the same WantedState
     const WantedImage* image = nullptr;  // build_image, pull_image; of the WantedState planned for
-    std::string replaces;                // the former container's id
-    bool running = true;                 // what is wanted of the container
-    bool may_pull = false;               // create_container: the image, when it is not here
-    bool pull_first = false;             // create_container: the image, though it is here
-    bool brings_image = false;           // pull_image: it was not here
+    // create_container: the former one's volumes that have no name, which would go with it.
+    std::vector<runtime::ContainerMount> carried;
+    std::vector<std::string> anonymous_volumes;  // remove_container: what goes with it
+    std::string replaces;                        // the former container's id
+    bool running = true;                         // what is wanted of the container
+    bool may_pull = false;                       // create_container: the image, when it is not here
+    bool pull_first = false;                     // create_container: the image, though it is here
+    bool brings_image = false;                   // pull_image: it was not here
     // remove_container; start_replacement: of `replaces`; roll_back: before it is set aside
     bool stop_first = false;
     std::chrono::milliseconds grace = kGrace;  // of a stop

@@ -73,6 +73,9 @@ Planner::Index Planner::remove_container(const Key& key, const Container& contai
         follow(chain, Action::remove_container, key, container.name, container.id, reason);
     step(removal).stop_first = is_running(container);
     step(removal).grace = grace;
+    for (const auto& [target, name] : container.anonymous_volumes) {
+        step(removal).anonymous_volumes.push_back(name);
+    }
     freed_names_[container.name] = removal;
     releases(container, removal);
     return removal;

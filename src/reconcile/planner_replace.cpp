@@ -71,6 +71,16 @@ std::vector<Change> Planner::why_replace(const WantedWorkspace& wanted,
     return changes;
 }
 
+std::vector<runtime::ContainerMount> Planner::carried_from(const Container& former,
+                                                           const runtime::ContainerSpec& spec) {
+    std::vector<runtime::ContainerMount> carried;
+    for (const auto& [target, name] : former.anonymous_volumes) {
+        const auto found = std::ranges::find(spec.mounts, target, &runtime::ContainerMount::target);
+        if (found == spec.mounts.end()) carried.push_back({.source = name, .target = target});
+    }
+    return carried;
+}
+
 void Planner::replace(const WantedWorkspace& wanted, const Container& current,
                       const Container* next, const Reason& why, Chain chain) {
     detach_stale(wanted, current, chain);
@@ -79,7 +89,9 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
         std::vector<Index> before;
         const auto name = wanted.name + kNextSuffix;
         if (name_is_held(wanted, name) || !needs(wanted, before)) return;
-        waits_for_name(name, make_container(wanted, name, why, before, chain));
+        const auto made = make_container(wanted, name, why, before, chain);
+        step(made).carried = carried_from(current, wanted.spec);
+        waits_for_name(name, made);
     } else if (wanted.running && !again) {
         const auto proof = prove(wanted, *next);
         if (proof == Proof::pending) return;

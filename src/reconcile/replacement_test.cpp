@@ -53,6 +53,35 @@ class ReplacementTest : public PlannerTest {
     }
 };
 
+TEST_F(ReplacementTest, WhatAnImagesVolumeHoldsGoesOnWithTheNewOneAndEndsWithTheLast) {
+    engine.set_image_volume("image:1", "/data");
+    start_and_change();
+    const auto volumes = engine.container("dev")->anonymous_volumes;
+    ASSERT_EQ(volumes.size(), 1U);
+    for (int i = 0; i < 2; ++i) {
+        settle();
+        EXPECT_NE(engine.container("dev")->id, former);
+        EXPECT_EQ(engine.container("dev")->anonymous_volumes, volumes);
+        EXPECT_THAT(planned().steps, IsEmpty());
+        change();
+    }
+    settle();
+    EXPECT_EQ(engine.anonymous_volumes().size(), 1U) << "and no other was made";
+    desired.workspaces[0].deleting = true;
+    settle();
+    EXPECT_THAT(engine.anonymous_volumes(), IsEmpty());
+}
+
+TEST_F(ReplacementTest, AMountOfItsOwnTakesThePlaceOfAnImagesVolume) {
+    engine.set_image_volume("image:1", "/data");
+    start_and_change();
+    add_volume(desired, "data");
+    desired.workspaces[0].spec.mounts = {{.volume = "data", .target = "/data"}};
+    settle();
+    EXPECT_THAT(engine.container("dev")->volumes, ElementsAre("data"));
+    EXPECT_THAT(engine.anonymous_volumes(), IsEmpty());
+}
+
 TEST_F(ReplacementTest, TheNameIsFreeOnlyBetweenTwoRenames) {
     start_and_change();
     settle();

@@ -131,6 +131,7 @@ FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
     for (const auto& mount : spec.mounts) {
         if (mount.type == ContainerMount::Type::volume) container.volumes.push_back(mount.source);
     }
+    give_image_volume(made);
     std::ranges::sort(container.volumes);
     if (spec.health_check && !spec.health_check->disabled)
         container.health = ContainerHealth::starting;
@@ -138,6 +139,32 @@ FakeRuntime::Made& FakeRuntime::make(const ContainerSpec& spec) {
     if (networks.empty() && !spec.host_network) networks.push_back({.network = "bridge"});
     for (const auto& each : networks) join_network(made, each);
     return made;
+}
+
+void FakeRuntime::give_image_volume(Made& made) {
+    auto& container = made.container;
+    for (const auto& mount : made.spec.mounts) {
+        if (anonymous_.contains(mount.source))
+            container.anonymous_volumes[mount.target] = mount.source;
+    }
+    const auto wanted = image_volumes_.find(made.spec.image);
+    if (wanted == image_volumes_.end()) return;
+    const auto& target = wanted->second;
+    if (std::ranges::find(made.spec.mounts, target, &ContainerMount::target) !=
+        made.spec.mounts.end()) {
+        return;
+    }
+    const auto name = next_id();
+    anonymous_[name] = container.id;
+    container.anonymous_volumes[target] = name;
+    container.volumes.push_back(name);
+}
+
+bool FakeRuntime::is_mounted(const std::string& volume) const {
+    return std::ranges::any_of(containers_, [&](const auto& each) {
+        return std::ranges::find(each.second.container.volumes, volume) !=
+               each.second.container.volumes.end();
+    });
 }
 
 void FakeRuntime::join_network(Made& made, const Attachment& attachment) {
@@ -387,6 +414,9 @@ Task<> FakeRuntime::remove_container(std::string id) {
     if (made == nullptr) co_return;
     const auto gone = *made;
     containers_.erase(gone.container.id);
+    for (const auto& [target, name] : gone.container.anonymous_volumes) {
+        if (anonymous_[name] == gone.container.id && !is_mounted(name)) anonymous_.erase(name);
+    }
     tell_container(gone, "destroy");
     co_await changed();
 }
@@ -475,12 +505,8 @@ Task<Volume> FakeRuntime::create_volume(VolumeSpec spec) {
 
 Task<> FakeRuntime::remove_volume(std::string name) {
     co_await enter("remove_volume", name);
-    for (const auto& [id, made] : containers_) {
-        for (const auto& mount : made.spec.mounts) {
-            if (mount.type != ContainerMount::Type::volume || mount.source != name) continue;
-            throw Error(ErrorKind::conflict, "volume is in use: {}", name);
-        }
-    }
+    if (is_mounted(name)) throw Error(ErrorKind::conflict, "volume is in use: {}", name);
+    anonymous_.erase(name);
     if (volumes_.erase(name) == 0) co_return;
     tell({.type = Event::Type::volume, .action = "destroy", .id = name, .name = name});
     co_await changed();

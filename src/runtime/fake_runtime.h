@@ -68,6 +68,11 @@ class FakeRuntime : public ContainerRuntime {
     // The next call of that name ("start_container") fails so, and does nothing; said twice, the
     // one after it too.
     void fail_next(std::string call, ErrorKind kind, std::string message);
+    // Each container of this image has a volume there, of its own where it mounts no other.
+    void set_image_volume(const std::string& image, std::string target) {
+        image_volumes_[image] = std::move(target);
+    }
+    const std::map<std::string, std::string>& anonymous_volumes() const { return anonymous_; }
     // A container of this image ends with this code as soon as it is started.
     void exit_at_start(const std::string& image, int exit_code) { exits_[image] = exit_code; }
     // The container can't be started any more.
@@ -153,6 +158,8 @@ class FakeRuntime : public ContainerRuntime {
     Made& get(const std::string& id_or_name);
     Network* network(const std::string& id_or_name);
     Made& make(const ContainerSpec& spec);
+    void give_image_volume(Made& made);
+    bool is_mounted(const std::string& volume) const;
     void start(Made& made);
     void join_network(Made& made, const Attachment& attachment);
     const Network& make_network(const NetworkSpec& spec);
@@ -173,6 +180,8 @@ class FakeRuntime : public ContainerRuntime {
     std::list<Watcher> watchers_;
     std::multimap<std::string, std::pair<ErrorKind, std::string>> failures_;
     std::map<std::string, int> exits_;
+    std::map<std::string, std::string> image_volumes_;  // where, by the image
+    std::map<std::string, std::string> anonymous_;      // for which container each was made
     std::set<std::string> moved_;
     std::optional<std::minstd_rand> random_;
     int last_id_ = 0;

@@ -183,7 +183,9 @@ struct Container {
     Limits limits;
     protocol::RestartPolicy restart = protocol::RestartPolicy::no;
     std::vector<Attachment> networks;
-    std::vector<std::string> volumes;   // the names of those that it mounts
+    std::vector<std::string> volumes;  // the names of those that it mounts
+    // Those without a name of their own, by where they are mounted: of its image's VOLUME.
+    std::map<std::string, std::string> anonymous_volumes;
     std::vector<protocol::Port> ports;  // published; host filled in while running
     std::int64_t process_id = 0;        // of its process 1, where the engine runs; 0: none
     bool tty = false;

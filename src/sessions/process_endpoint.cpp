@@ -69,8 +69,18 @@ Task<> ProcessEndpoint::take(std::string message) {
     }
 }
 
+void ProcessEndpoint::let_go() {
+    if (mark_) mark_->noted->forget(mark_->session);
+    mark_.reset();
+}
+
 Task<> ProcessEndpoint::terminate() {
-    if (!mark_ || ended_) co_return;
+    if (!mark_) co_return;
+    if (!ended_) co_await end_command();
+    mark_->noted->forget(mark_->session);
+}
+
+Task<> ProcessEndpoint::end_command() {
     try {
         const auto process = co_await stream_->process_id();
         const ProcessTree tree(mark_->proc, mark_->container_id, mark_->session);

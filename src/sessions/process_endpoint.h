@@ -5,6 +5,7 @@
 
 #include "runtime/runtime.h"
 #include "sessions/endpoint.h"
+#include "sessions/open_commands.h"
 
 namespace trailer::sessions {
 
@@ -13,6 +14,7 @@ struct CommandMark {
     std::string session;       // in the environment of all that the command starts
     std::string container_id;  // where it runs
     std::filesystem::path proc;
+    OpenCommands* noted;  // where it is noted as running
 };
 
 class ProcessEndpoint : public Endpoint {
@@ -26,10 +28,11 @@ class ProcessEndpoint : public Endpoint {
     Task<> take(std::string message) override;
     Task<> terminate() override;
     bool tty() const override { return stream_->tty(); }
-    void let_go() override { mark_.reset(); }
+    void let_go() override;
 
   private:
     Task<std::optional<int>> wait_for_exit_code();
+    Task<> end_command();
 
     runtime::ContainerRuntime& runtime_;
     std::unique_ptr<runtime::ProcessStream> stream_;

@@ -22,11 +22,6 @@ std::string content(const fs::path& file) {
     return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-struct Process {
-    std::int64_t parent = 0;
-    std::int64_t session = 0;
-};
-
 // proc(5), /proc/PID/stat: "PID (comm) state ppid pgrp session …"; comm may hold anything.
 std::optional<Process> read_stat(const fs::path& directory) {
     const auto text = content(directory / "stat");
@@ -62,8 +57,8 @@ bool ProcessTree::sees(std::int64_t process) const {
            std::string::npos;
 }
 
-std::vector<std::int64_t> ProcessTree::processes(std::int64_t root) const {
-    std::map<std::int64_t, Process> all;  // of the container
+std::map<std::int64_t, Process> ProcessTree::of_container() const {
+    std::map<std::int64_t, Process> all;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(proc_, error)) {
         const auto name = entry.path().filename().string();
@@ -71,6 +66,11 @@ std::vector<std::int64_t> ProcessTree::processes(std::int64_t root) const {
         const auto process = read_stat(entry.path());
         if (process && sees(std::stoll(name))) all[std::stoll(name)] = *process;
     }
+    return all;
+}
+
+std::vector<std::int64_t> ProcessTree::processes(std::int64_t root) const {
+    auto all = of_container();
     const auto assignment = fmt::format("{}={}", kMark, session_);
     const auto leader = all.contains(root) ? all[root].session : 0;
     std::set<std::int64_t> found{root};
@@ -90,7 +90,19 @@ std::vector<std::int64_t> ProcessTree::processes(std::int64_t root) const {
 
 Task<bool> ProcessTree::end(std::int64_t root, bool tty) const {
     if (!sees(root)) co_return false;
-    signal_all(processes(root), tty ? SIGHUP : SIGTERM);
+    co_await end_all(root, tty ? SIGHUP : SIGTERM);
+    co_return true;
+}
+
+Task<bool> ProcessTree::end_marked() const {
+    constexpr std::int64_t kNone = -1;  // nobody's parent
+    if (of_container().empty()) co_return false;
+    co_await end_all(kNone, SIGTERM);
+    co_return true;
+}
+
+Task<> ProcessTree::end_all(std::int64_t root, int signal) const {
+    signal_all(processes(root), signal);
     signal_all(processes(root), SIGCONT);  // a stopped one does not see the other
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (!processes(root).empty()) {
@@ -100,7 +112,6 @@ Task<bool> ProcessTree::end(std::int64_t root, bool tty) const {
         }
         co_await aio::sleep(kLook);
     }
-    co_return true;
 }
 
 Task<> end_from_within(runtime::ContainerRuntime& runtime, std::string container_id,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace trailer::sessions {
 
 // The environment variable that marks them.
 inline constexpr const char* kMark = "TRAILER_SESSION";
+
+struct Process {
+    std::int64_t parent = 0;
+    std::int64_t session = 0;
+};
 
 class ProcessTree {
   public:
@@ -29,11 +35,17 @@ class ProcessTree {
     // Whether `process` is seen here and runs in the container: else its id means another.
     bool sees(std::int64_t process) const;
     std::vector<std::int64_t> processes(std::int64_t root) const;
+    // All that carry the mark, and what they have started; false where no process of the container
+    // is seen here.
+    Task<bool> end_marked() const;
     // SIGHUP (a terminal's) or SIGTERM, and SIGKILL to what is there 2 s later. False when the
     // process is not seen here.
     Task<bool> end(std::int64_t root, bool tty) const;
 
   private:
+    std::map<std::int64_t, Process> of_container() const;
+    Task<> end_all(std::int64_t root, int signal) const;
+
     std::filesystem::path proc_;
     std::string container_id_;
     std::string session_;

@@ -32,12 +32,14 @@ Sessions::Sessions(asio::any_io_executor executor, runtime::ContainerRuntime& ru
     : executor_(executor),
       runtime_(runtime),
       options_(std::move(options)),
+      commands_(options_.commands),
       group_(executor),
       never_(executor) {}
 
 Sessions::~Sessions() = default;
 
 Task<> Sessions::run() {
+    for (auto& each : commands_.all()) group_.spawn(end_left(std::move(each)));
     std::exception_ptr cancelled;
     try {
         co_await never_.wait();
@@ -48,6 +50,33 @@ Task<> Sessions::run() {
     group_.cancel();
     co_await group_.join();
     if (cancelled) std::rethrow_exception(cancelled);
+}
+
+// Of an agent before this one, which was killed.
+Task<> Sessions::end_left(OpenCommands::Command command) {
+    constexpr std::chrono::seconds kAgain{5};
+    constexpr int kMostTries = 12;
+    for (int tries = 1;; ++tries) {
+        try {
+            const ProcessTree tree(options_.proc, command.container_id, command.session);
+            if (!co_await tree.end_marked()) {
+                co_await end_from_within(runtime_, command.container_id, command.session);
+            }
+            log::info("what a session of a former agent had started in container {} was ended",
+                      runtime::short_id(command.container_id));
+            break;
+        } catch (const Error& e) {
+            // With the container they have gone as well.
+            if (e.kind() == ErrorKind::not_found || e.kind() == ErrorKind::conflict) break;
+            if (tries == kMostTries) {
+                log::warning("what a session of a former agent had started may still run: {}",
+                             describe(e));
+                break;
+            }
+        }
+        co_await aio::sleep(kAgain);
+    }
+    commands_.forget(command.session);
 }
 
 Task<> Sessions::serve(Connection* connection, OpenSession open) {
@@ -141,8 +170,18 @@ Task<std::unique_ptr<Endpoint>> Sessions::make_endpoint(const OpenSession& open,
                                    .tty = open.exec->tty,
                                    .size = open.exec->size};
             spec.env.push_back(fmt::format("{}={}", kMark, id));
-            auto stream = co_await runtime_.exec(std::move(spec));
-            CommandMark mark{.session = id, .container_id = container.id, .proc = options_.proc};
+            commands_.note(id, container.id);
+            std::unique_ptr<runtime::ProcessStream> stream;
+            try {
+                stream = co_await runtime_.exec(std::move(spec));
+            } catch (...) {
+                commands_.forget(id);
+                throw;
+            }
+            CommandMark mark{.session = id,
+                             .container_id = container.id,
+                             .proc = options_.proc,
+                             .noted = &commands_};
             co_return std::make_unique<ProcessEndpoint>(runtime_, std::move(stream),
                                                         std::move(mark));
         }

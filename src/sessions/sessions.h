@@ -11,6 +11,7 @@
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "sessions/connection.h"
+#include "sessions/open_commands.h"
 #include "sessions/session.h"
 
 namespace trailer::sessions {
@@ -21,6 +22,7 @@ struct Options {
     std::size_t most = 1000;               // sessions at once
     std::filesystem::path proc = "/proc";  // of the host, where it can be seen
     std::filesystem::path log_file;        // the agent's own; empty: there is none
+    std::filesystem::path commands;        // where those that run are noted; empty: nowhere
 };
 
 // One thread. The runtime outlives it; run() must have returned before it is destroyed.
@@ -52,10 +54,12 @@ class Sessions {
     Entry& find_again(const protocol::OpenSession& open);
     runtime::Container running_container(const std::string& workspace_id) const;
     Task<> live(std::string id, std::shared_ptr<Session> session);
+    Task<> end_left(OpenCommands::Command command);
 
     asio::any_io_executor executor_;
     runtime::ContainerRuntime& runtime_;
     Options options_;
+    OpenCommands commands_;
     std::map<std::string, Entry> open_;  // by session id
     aio::TaskGroup group_;
     aio::Signal never_;

@@ -37,6 +37,7 @@ class SessionsTest : public testing::Test {
 
     Options options() {
         Options made;
+        made.commands = commands;
         made.find = [this](const std::string& id) {
             runtime::Place place{.wanted = id == "w1", .name = "dev", .container = {}};
             if (const auto* container = engine.container("dev"); container != nullptr) {
@@ -120,6 +121,7 @@ class SessionsTest : public testing::Test {
 
     asio::io_context context;
     std::chrono::milliseconds grace = 10s;
+    std::filesystem::path commands;
     FakeRuntime engine{context.get_executor()};
     std::unique_ptr<Sessions> sessions;
     aio::TaskGroup beside{context.get_executor()};
@@ -451,6 +453,30 @@ TEST_F(SessionsTest, ALogThatIsFollowedUntilATimeEndsThen) {
         EXPECT_EQ(heard.output, "one\n");
         EXPECT_TRUE(heard.end);
     }(this));
+}
+
+TEST_F(SessionsTest, NotesWhichCommandsRunUntilTheyEndOrAreLetGo) {
+    const auto directory = std::filesystem::path(testing::TempDir()) / ("commands-" + new_id());
+    commands = directory;
+    play([](SessionsTest* test) -> Task<> {
+        const OpenCommands noted(test->commands);
+        auto wire = test->open(exec({"cat"}, true));
+        const auto first = co_await opened(wire.get());
+        EXPECT_EQ(noted.all().size(), 1U);
+        EXPECT_EQ(noted.all()[0].session, first.session);
+        EXPECT_EQ(noted.all()[0].container_id, test->engine.container("dev")->id);
+        wire->send(protocol::session_message(Channel::close, std::string(1, '\0')));
+        co_await hear(wire.get());
+        wire->send(protocol::ack_message(1));
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+        EXPECT_TRUE(noted.all().empty());
+        wire = test->open(exec({"cat"}, true));
+        co_await opened(wire.get());
+        wire->send(protocol::session_message(Channel::end, R"({"detach":true})"));
+        while (test->sessions->size() > 0) co_await aio::sleep(1ms);
+        EXPECT_TRUE(noted.all().empty());
+    }(this));
+    std::filesystem::remove_all(directory);
 }
 
 // A process of a container, as proc(5) shows it.

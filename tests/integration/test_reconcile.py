@@ -5,6 +5,7 @@ import time
 
 import pytest
 from harness import BUSYBOX, free_port, network, volume, wait_until, workspace
+from test_sessions import run
 
 NEVER = {"reconcile_interval_ms": 3_600_000}  # nothing comes of the poll
 
@@ -149,6 +150,27 @@ def test_drift_that_is_to_be_told_is_told_until_it_is_applied(pair, engine, rest
     wait_until(lambda: texts(api, "dev") == "", "the warning to go")
     [item] = api.apply(document)["items"]
     assert item["result"] == "unchanged"
+
+
+def test_what_an_images_volume_holds_outlives_replacements_and_ends_with_the_workspace(standalone, engine):
+    api = standalone.api
+    volumes = {each["Name"] for each in engine.call("GET", "/volumes")["Volumes"] or []}
+
+    def new_volumes():
+        return {each["Name"] for each in engine.call("GET", "/volumes")["Volumes"] or []} - volumes
+
+    api.apply({"kind": "Image", "name": "keeper", "spec": {"reference": "keeper:1", "dockerfile": f"FROM {BUSYBOX}\nVOLUME /data\n"}},
+              workspace("dev", image="keeper", env={"ROUND": "0"}, stop_grace_ms=500, command=["sh", "-c", "date >> /data/log; exec sleep 1000"]))
+    api.wait("workspaces", "dev", "running", 60)
+    for number in "12":
+        api.apply(workspace("dev", image="keeper", env={"ROUND": number}, stop_grace_ms=500, command=["sh", "-c", "date >> /data/log; exec sleep 1000"]))
+        wait_until(lambda number=number: f"ROUND={number}" in engine.inspect("dev")["Config"]["Env"], "the replacement", 60)
+        api.wait("workspaces", "dev", "running", 60)
+    assert len(new_volumes()) == 1
+    assert run(standalone, "sh", "-c", "wc -l < /data/log")[0] == b"3\n"
+    api.call("DELETE", "/api/workspaces/dev")
+    api.wait("workspaces", "dev", None, 60)
+    assert not new_volumes()
 
 
 def test_a_leftover_is_shown_and_goes_after_its_grace(standalone, engine):

@@ -19,7 +19,7 @@ import pytest
 import websocket
 from far import FarSide, PoorFarSide, SlowLine
 from harness import TRAILER, Api, free_port, wait_until, workspace
-from test_sessions import STDIN, STDOUT, Session, words
+from test_sessions import END, NUMBERED, STDIN, STDOUT, Session, words
 
 LONG = pytest.mark.fault
 DEAD_WITHIN = 15  # seconds, until a peer that is gone is given up
@@ -313,6 +313,24 @@ def test_the_person_of_a_plain_session_is_told_when_the_host_goes(pair):
     assert end["status"] == 503 and "connection to the host" in end["detail"]
     opcode, data = session.socket.recv_data()
     assert opcode == websocket.ABNF.OPCODE_CLOSE and data[:2] == (1000).to_bytes(2, "big")
+
+
+def test_commands_of_an_agent_that_was_killed_end_when_it_is_back(pair):
+    """Nobody can take them up again, and the engine leaves them running. One that was let go was to go on."""
+    pair.api.apply(workspace("dev"))
+    pair.api.wait("workspaces", "dev", "running")
+    lost = Session(pair, "/api/workspaces/dev/exec", words("sh", "-c", "sleep 8765 & sleep 8766; true"), NUMBERED)
+    let_go = Session(pair, "/api/workspaces/dev/exec", words("sleep", "8767"), NUMBERED)
+    wait_until(lambda: {"sleep 8765", "sleep 8766", "sleep 8767"} <= set(commands_in(pair)), "all of them")
+    let_go.send(END, b'{"detach":true}')
+    wait_until(lambda: len(list((pair.directory / "host-1-state/commands").iterdir())) == 1, "it to be let go")
+    pair.agent_process.kill()
+    pair.agent_process.start()
+    pair.wait_online()
+    wait_until(lambda: not {"sleep 8765", "sleep 8766"} & set(commands_in(pair)), "the lost ones to end", 20)
+    assert "sleep 8767" in commands_in(pair)
+    assert not list((pair.directory / "host-1-state/commands").iterdir())
+    lost.socket.close()
 
 
 # --- 100 ms and 1 % loss

@@ -115,6 +115,21 @@ std::vector<std::string> volumes_from(const json::value& mounts) {
     return volumes;
 }
 
+// The engine gives them a name of 64 hexadecimal digits.
+std::map<std::string, std::string> anonymous_volumes_from(const json::value& mounts) {
+    constexpr std::size_t kDigits = 64;
+    std::map<std::string, std::string> volumes;
+    const auto* list = mounts.if_array();
+    if (list == nullptr) return volumes;
+    for (const auto& mount : *list) {
+        auto name = text(at(mount, {"Name"}));
+        const bool anonymous =
+            name.size() == kDigits && name.find_first_not_of("0123456789abcdef") == name.npos;
+        if (anonymous) volumes[text(at(mount, {"Destination"}))] = std::move(name);
+    }
+    return volumes;
+}
+
 std::optional<protocol::Port> port_from(std::string_view key) {
     const auto slash = key.find('/');
     protocol::Port port;
@@ -180,6 +195,7 @@ Container container_from(const json::value& inspect) {
             .value_or(protocol::RestartPolicy::no);
     container.networks = attachments_from(at(inspect, {"NetworkSettings", "Networks"}), container);
     container.volumes = volumes_from(at(inspect, {"Mounts"}));
+    container.anonymous_volumes = anonymous_volumes_from(at(inspect, {"Mounts"}));
     container.ports = ports_from(at(inspect, {"NetworkSettings", "Ports"}));
     container.process_id = number(at(inspect, {"State", "Pid"}));
     container.tty = truth(at(inspect, {"Config", "Tty"}));
