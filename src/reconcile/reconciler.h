@@ -19,7 +19,7 @@ namespace trailer::reconcile {
 
 struct Options {
     Bounds bounds;
-    std::size_t width = 4;  // steps at once; 4 is where 2 cores stop gaining (bench-anchors)
+    std::size_t width = 8;  // steps at once: 2 cores gain up to there (bench/run reconcile)
     // The agent's own container, when it runs in one: never touched, whatever it is labelled.
     std::string own_container_id;
     // The host's routes and addresses, asked for when a network is to get a subnet. Optional:

@@ -23,9 +23,8 @@ void OpenCommands::note(const std::string& session, const std::string& container
     file << container_id;
     file.flush();
     if (file || std::exchange(told_, true)) return;
-    log::warning(
-        "{}: can't be written: commands of sessions outlive this agent where it is killed",
-        (directory_ / session).string());
+    log::warning("{}: can't be written: commands of sessions outlive this agent where it is killed",
+                 (directory_ / session).string());
 }
 
 void OpenCommands::forget(const std::string& session) {
