@@ -98,8 +98,6 @@ class Planner {
                                            const Container& seen) const;
     void replace(const WantedWorkspace& wanted, const Container& current, const Container* next,
                  const Reason& why, Chain chain);
-    static std::vector<runtime::ContainerMount> carried_from(const Container& former,
-                                                             const runtime::ContainerSpec& spec);
     enum class Proof { passed, pending, failed };
     Proof prove(const WantedWorkspace& wanted, const Container& next);
     bool was_interrupted(const WantedWorkspace& wanted, const Container& next) const;

@@ -36,6 +36,17 @@ bool gave_way_to(const Container& failed, const Container& current) {
                           : *current.finished >= failed.created;
 }
 
+// Its volumes that have no name, where the new spec mounts nothing.
+std::vector<runtime::ContainerMount> carried_from(const Container& former,
+                                                  const runtime::ContainerSpec& spec) {
+    std::vector<runtime::ContainerMount> carried;
+    for (const auto& [target, name] : former.anonymous_volumes) {
+        const auto found = std::ranges::find(spec.mounts, target, &runtime::ContainerMount::target);
+        if (found == spec.mounts.end()) carried.push_back({.source = name, .target = target});
+    }
+    return carried;
+}
+
 }  // namespace
 
 std::vector<Change> Planner::how_made_otherwise(const WantedWorkspace& wanted,
@@ -69,16 +80,6 @@ std::vector<Change> Planner::why_replace(const WantedWorkspace& wanted,
         changes.push_back({"resources/memory", amount(seen.limits.memory), "none"});
     }
     return changes;
-}
-
-std::vector<runtime::ContainerMount> Planner::carried_from(const Container& former,
-                                                           const runtime::ContainerSpec& spec) {
-    std::vector<runtime::ContainerMount> carried;
-    for (const auto& [target, name] : former.anonymous_volumes) {
-        const auto found = std::ranges::find(spec.mounts, target, &runtime::ContainerMount::target);
-        if (found == spec.mounts.end()) carried.push_back({.source = name, .target = target});
-    }
-    return carried;
 }
 
 void Planner::replace(const WantedWorkspace& wanted, const Container& current,

@@ -23,7 +23,9 @@ LogEndpoint::LogEndpoint(runtime::ContainerRuntime& runtime, std::function<runti
       find_(std::move(find)),
       query_(std::move(query)),
       notices_(notices),
-      mark_(query_) {}
+      mark_(query_) {
+    if (!query_.until.empty()) until_ = parse_rfc3339(query_.until);
+}
 
 Task<> LogEndpoint::open() {
     const auto place = find_();
@@ -62,9 +64,9 @@ Task<std::string> LogEndpoint::read() {
 Task<bool> LogEndpoint::next_entries() {
     std::span<const runtime::LogEntry> entries;
     try {
-        if (query_.follow && !query_.until.empty()) {
+        if (query_.follow && until_) {
             // The engine looks at the time when a line comes, and no earlier.
-            const auto left = parse_rfc3339(query_.until) - now() + kLook;
+            const auto left = *until_ - now() + kLook;
             entries = co_await aio::with_deadline(stream_->read(), aio::Deadline::in(left),
                                                   "following a log");
         } else {
@@ -80,7 +82,7 @@ Task<bool> LogEndpoint::next_entries() {
 }
 
 bool LogEndpoint::is_past_until() const {
-    return !query_.until.empty() && parse_rfc3339(query_.until) <= now();
+    return until_ && *until_ <= now();
 }
 
 // Waits until there is something to be followed; false when there won't be.

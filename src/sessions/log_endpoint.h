@@ -38,6 +38,7 @@ class LogEndpoint : public Endpoint {
     runtime::ContainerRuntime& runtime_;
     std::function<runtime::Place()> find_;
     protocol::LogQuery query_;
+    std::optional<Timestamp> until_;  // of the query
     bool notices_;
 
     std::string container_;  // whose log is being read

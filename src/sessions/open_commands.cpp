@@ -1,6 +1,7 @@
 #include "sessions/open_commands.h"
 
 #include <fstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"

@@ -74,6 +74,12 @@ class SessionsTest : public testing::Test {
         open.exec = protocol::ExecQuery{.command = std::move(command)};
         return open;
     }
+    static OpenSession logs(protocol::LogQuery query, bool numbered = false) {
+        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
+        open.numbered = numbered;
+        open.logs = std::move(query);
+        return open;
+    }
     static OpenSession again(const protocol::SessionOpened& opened, std::uint64_t received) {
         OpenSession open{.kind = SessionKind::exec, .workspace = "w1", .user = "u1"};
         open.numbered = true;
@@ -349,9 +355,7 @@ TEST_F(SessionsTest, TellsALogAndItsEnd) {
         test->engine.print("dev", "one\n");
         test->engine.print("dev", "two\n", true);
         test->engine.print("dev", "three\n");
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.logs = protocol::LogQuery{.tail = 2};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs({.tail = 2}));
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "three\n");
@@ -364,10 +368,7 @@ TEST_F(SessionsTest, FollowsALogAcrossAnEngineThatBreaksOffAndAReplacement) {
     play([](SessionsTest* test) -> Task<> {
         auto& engine = test->engine;
         engine.print("dev", "one\n");
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.numbered = true;
-        open.logs = protocol::LogQuery{.follow = true};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs({.follow = true}, true));
         co_await opened(wire.get());
         EXPECT_EQ(co_await next(wire.get()), "\x01one\n");
         engine.set_down(true);
@@ -386,9 +387,7 @@ TEST_F(SessionsTest, FollowsALogAcrossAnEngineThatBreaksOffAndAReplacement) {
 TEST_F(SessionsTest, OfTheLastLinesOfALogOnlyThoseSinceATimeAreGiven) {
     play([](SessionsTest* test) -> Task<> {
         for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.logs = protocol::LogQuery{.tail = 2, .since = "2026-01-01T00:00:00.000002000Z"};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs({.tail = 2, .since = "2026-01-01T00:00:00.000002000Z"}));
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "three\n");
@@ -399,10 +398,7 @@ TEST_F(SessionsTest, OfTheLastLinesOfALogOnlyThoseSinceATimeAreGiven) {
 TEST_F(SessionsTest, WhoAskedForNoLineOfBeforeGetsNoneWhenTheLogIsOpenedAgain) {
     play([](SessionsTest* test) -> Task<> {
         test->engine.print("dev", "one\n");
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.numbered = true;
-        open.logs = protocol::LogQuery{.follow = true, .tail = 0};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs({.follow = true, .tail = 0}, true));
         co_await opened(wire.get());
         test->engine.set_down(true);
         co_await aio::sleep(20ms);
@@ -419,9 +415,7 @@ TEST_F(SessionsTest, WhoAskedForNoLineOfBeforeGetsNoneWhenTheLogIsOpenedAgain) {
 TEST_F(SessionsTest, GoesOnWithALogWhereThePersonWas) {
     play([](SessionsTest* test) -> Task<> {
         for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.logs = protocol::LogQuery{.since = "2026-01-01T00:00:00.000001000Z", .skip = 1};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs({.since = "2026-01-01T00:00:00.000001000Z", .skip = 1}));
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "three\n");
@@ -432,10 +426,8 @@ TEST_F(SessionsTest, GoesOnWithALogWhereThePersonWas) {
 TEST_F(SessionsTest, OfALogThatIsNewNoLineIsKnown) {
     play([](SessionsTest* test) -> Task<> {
         for (const auto* line : {"one\n", "two\n", "three\n"}) test->engine.print("dev", line);
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.logs = protocol::LogQuery{
-            .since = "2025-01-01T00:00:00Z", .skip = 2, .skip_until = "2025-01-01T00:00:02Z"};
-        const auto wire = test->open(open);
+        const auto wire = test->open(logs(
+            {.since = "2025-01-01T00:00:00Z", .skip = 2, .skip_until = "2025-01-01T00:00:02Z"}));
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "one\ntwo\nthree\n");
@@ -445,9 +437,8 @@ TEST_F(SessionsTest, OfALogThatIsNewNoLineIsKnown) {
 TEST_F(SessionsTest, ALogThatIsFollowedUntilATimeEndsThen) {
     play([](SessionsTest* test) -> Task<> {
         test->engine.print("dev", "one\n");
-        OpenSession open{.kind = SessionKind::logs, .workspace = "w1", .user = "u1"};
-        open.logs = protocol::LogQuery{.follow = true, .until = format_rfc3339(now() + 300ms)};
-        const auto wire = test->open(open);
+        const auto wire =
+            test->open(logs({.follow = true, .until = format_rfc3339(now() + 300ms)}));
         co_await opened(wire.get());
         const auto heard = co_await hear(wire.get());
         EXPECT_EQ(heard.output, "one\n");

@@ -154,9 +154,7 @@ class Engine:
             self._clean()
         except EngineHangs as hangs:
             waiting = self.waiting()
-            subprocess.run([str(ROOT / "tools/engine"), "kill", self.directory], check=True, timeout=60)
-            subprocess.run([str(ROOT / "tools/engine"), "start", self.directory], check=True, timeout=60,
-                           stdout=subprocess.DEVNULL)
+            self.restart("kill")
             self._clean()
             raise EngineHangs(f"{hangs}; it was killed and started again. What waited in it:\n\n{waiting}") from None
 
@@ -186,9 +184,10 @@ class Engine:
         for image in self.call("GET", f"/images/json?filters={managed}"):
             self.call("DELETE", f"/images/{image['Id']}?force=1", ok=(200, 404))
 
-    def restart(self):
+    def restart(self, end="stop"):
+        """`end`: stop or kill."""
         tool = str(ROOT / "tools/engine")
-        subprocess.run([tool, "stop", self.directory], check=True, timeout=60)
+        subprocess.run([tool, end, self.directory], check=True, timeout=60)
         subprocess.run([tool, "start", self.directory], check=True, timeout=60, stdout=subprocess.DEVNULL)
 
 

@@ -253,23 +253,25 @@ def test_attach_joins_and_leaves_the_workspace_running(dev):
     assert dev.api.status("workspaces", "shell") == "running"
 
 
-@pytest.mark.parametrize("restart", ["no", "unless-stopped"])
-def test_attach_ends_as_the_workspaces_own_command_did(dev, restart):
-    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True, restart=restart))
+def attached(dev, **spec):
+    """A terminal that has joined the shell of a new workspace, "shell"."""
+    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True, **spec))
     dev.api.wait("workspaces", "shell", "running")
     terminal = Terminal(dev, "attach", "shell")
     terminal.type("echo joined $((2 + 3))\n")
     terminal.expect(r"joined 5\r\n")
+    return terminal
+
+
+@pytest.mark.parametrize("restart", ["no", "unless-stopped"])
+def test_attach_ends_as_the_workspaces_own_command_did(dev, restart):
+    terminal = attached(dev, restart=restart)
     terminal.type("exit 3\n")
     assert terminal.end() == 3
 
 
 def test_what_is_typed_right_before_the_detach_keys_arrives(dev):
-    dev.api.apply(workspace("shell", command=["sh"], tty=True, stdin_open=True))
-    dev.api.wait("workspaces", "shell", "running")
-    terminal = Terminal(dev, "attach", "shell")
-    terminal.type("echo joined $((2 + 3))\n")
-    terminal.expect(r"joined 5\r\n")
+    terminal = attached(dev)
     terminal.type("touch /tmp/typed\n\x10\x11")
     assert terminal.end() == 0
     wait_until(lambda: run(dev, "exec", "shell", "--", "test", "-e", "/tmp/typed").returncode == 0, "the file")

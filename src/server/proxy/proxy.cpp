@@ -142,8 +142,7 @@ struct Proxy::Passage {
     aio::TaskGroup side;  // upload and await_client
     Clock::time_point last_move = Clock::now();
     Clock::time_point right_seen = Clock::now();
-    bool asked = false;  // the request's head was sent
-    bool uploading = false;
+    bool asked = false;              // the request's head was sent
     bool awaited = false;            // the client's end is
     bool raw = false;                // no HTTP any more: nothing is waited for
     aio::TaskGroup* both = nullptr;  // then: the copies, each way
@@ -389,9 +388,9 @@ Task<bool> Proxy::ask(Passage* passage, bool may_retry) {
     try {
         passage->moved();
         const bool again = std::exchange(passage->asked, true);
-        passage->uploading = !again && passage->framing.kind != Framing::Kind::none;
+        const bool uploads = !again && passage->framing.kind != Framing::Kind::none;
         co_await passage->upstream.line->begin(passage->request, passage->framing);
-        if (passage->uploading) passage->side.spawn(upload(passage));
+        if (uploads) passage->side.spawn(upload(passage));
         co_await answer(passage);
     } catch (const Error& e) {
         if (passage->exchange->answered() || passage->client_gone) throw;
@@ -464,14 +463,12 @@ Task<> Proxy::upload(Passage* passage) {
         }
         reading = false;
         co_await passage->upstream.line->finish();
-        passage->uploading = false;
     } catch (const std::exception& e) {
         if (aio::is_cancellation(e)) throw;
         log::debug("{}: {}", passage->where(), describe(e));
         // A workspace that reads no more may have answered already.
         if (!reading) co_return;
-        passage->client_gone = true;
-        passage->end_upstream();
+        passage->end();
     }
 }
 
@@ -483,20 +480,14 @@ Task<> Proxy::await_client(Passage* passage) {
         if (aio::is_cancellation(e)) throw;
         log::debug("{}: {}", passage->where(), describe(e));
     }
-    passage->client_gone = true;
-    passage->end_upstream();
+    passage->end();
 }
 
 bool Proxy::may_go_on(const Passage& passage) const {
     const auto& state = core_.state();
     const auto* entry = state.resource(Kind::workspace, passage.holder.workspace_id);
-    if (entry == nullptr || !token_holds(state, passage.holder.token_id)) return false;
-    try {
-        Rights(state, passage.holder.user_id).require(entry->record, kRightForProxy);
-    } catch (const Error&) {
-        return false;
-    }
-    return true;
+    return entry != nullptr && token_holds(state, passage.holder.token_id) &&
+           Rights(state, passage.holder.user_id).on(entry->record) >= kRightForProxy;
 }
 
 // A request that takes its time: its client may leave or lose the right, and its time may run out.
