@@ -10,6 +10,7 @@
 
 #include "aio/task.h"
 #include "config/config.h"
+#include "metrics/nvidia.h"
 #include "runtime/runtime.h"
 
 namespace trailer::agent {
@@ -28,6 +29,7 @@ struct AgentOptions {
     // Below are what tests replace.
     RuntimeFactory make_runtime = &agent::make_runtime;
     std::filesystem::path root = "/";  // where /etc, /proc, /sys and /run are looked for
+    std::filesystem::path nvidia_library = metrics::kNvidiaLibrary;
 };
 
 // Runs on the calling coroutine's executor. Returns by exception only: by cancellation, or with

@@ -45,7 +45,7 @@ protocol::HostBounds bounds_of(const config::Config& config) {
 }
 
 HostFacts host_facts(const config::Config& config, const std::optional<runtime::Info>& engine,
-                     const std::filesystem::path& root) {
+                     std::vector<protocol::Gpu> gpus, const std::filesystem::path& root) {
     HostFacts facts;
     utsname kernel{};
     ::uname(&kernel);
@@ -71,6 +71,7 @@ HostFacts host_facts(const config::Config& config, const std::optional<runtime::
         if (!engine->os.empty() && engine->os != "linux") facts.os = engine->os;
         if (!engine->architecture.empty()) facts.architecture = engine->architecture;
     }
+    capabilities.gpus = std::move(gpus);
     capabilities.network_interfaces =
         metrics::network_interfaces(metrics::interface_addresses(), root / "sys");
 

@@ -24,6 +24,6 @@ protocol::HostBounds bounds_of(const config::Config& config);
 // `engine`: what the runtime told, or nothing while it does not answer: then the kernel's own
 // figures stand in for CPUs and memory.
 HostFacts host_facts(const config::Config& config, const std::optional<runtime::Info>& engine,
-                     const std::filesystem::path& root = "/");
+                     std::vector<protocol::Gpu> gpus, const std::filesystem::path& root = "/");
 
 }  // namespace trailer::agent

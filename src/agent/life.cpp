@@ -50,7 +50,8 @@ Life::Life(asio::any_io_executor executor, AgentOptions options)
       realtime_(server_, realtime_handlers()),
       session_pool_(executor_, server_, [this] { register_again_.notify(); }),
       sampler_(options_.root / "proc", options_.root / "sys"),
-      engine_looked_at_(executor_),
+      gpus_(executor_, options_.nvidia_library, [this] { host_looked_at_.notify(); }),
+      host_looked_at_(executor_),
       look_at_engine_(executor_),
       register_again_(executor_),
       enabled_changed_(executor_),
@@ -62,6 +63,7 @@ Life::Life(asio::any_io_executor executor, AgentOptions options)
 Task<> Life::run() {
     aio::TaskGroup tasks(executor_);
     tasks.spawn(watch_engine());
+    tasks.spawn(gpus_.run());
     tasks.spawn(begin(&tasks));
     co_await tasks.join();
 }
@@ -154,7 +156,7 @@ Task<> Life::watch_engine() {
             engine_fault_ = describe(e);  // the reconciler's condition tells it to people
             wait = backoff.next();
         }
-        engine_looked_at_.notify();
+        host_looked_at_.notify();
         co_await look_at_engine_.wait_for(wait);
     }
 }
@@ -265,11 +267,13 @@ Task<> Life::until_rejected(aio::TaskGroup* session) {
 }
 
 Task<> Life::until_facts_change(aio::TaskGroup* session) {
-    while (host_facts(options_.config, engine_, options_.root) == facts_told_) {
-        co_await engine_looked_at_.wait();
-    }
+    while (facts() == facts_told_) co_await host_looked_at_.wait();
     log::info("what this host can do has changed: telling the server");
     session->cancel();
+}
+
+HostFacts Life::facts() const {
+    return host_facts(options_.config, engine_, gpus_.gpus(), options_.root);
 }
 
 Task<> Life::serve() {

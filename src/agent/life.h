@@ -2,6 +2,7 @@
 //
 //   run ─┬─ reconciler           from what was last known, with or without a server
 //        ├─ watch_engine         what the engine says of itself
+//        ├─ GPU watch            which GPUs there are, and how they do
 //        ├─ sessions             that outlive their connections
 //        ├─ keep_state           writes what is known, for the next start
 //        ├─ measure_volumes      what the volumes hold, seldom
@@ -23,6 +24,7 @@
 #include "agent/agent.h"
 #include "agent/capabilities.h"
 #include "agent/desired_copy.h"
+#include "agent/gpu_watch.h"
 #include "agent/realtime.h"
 #include "agent/server_link.h"
 #include "agent/session_pool.h"
@@ -62,11 +64,13 @@ class Life {
     Task<> serve();
     Task<> until_rejected(aio::TaskGroup* session);
     Task<> until_facts_change(aio::TaskGroup* session);
+    HostFacts facts() const;
     Task<> until_disabled(aio::TaskGroup* serving);
 
     // registration.cpp
     Task<> register_until_accepted();
     Task<> register_once();
+    Task<> look_at_host_first();
     Task<std::string> registration_token();
     void accept(protocol::RegisterAnswer answer, HostFacts told);
 
@@ -104,6 +108,7 @@ class Life {
     Realtime realtime_;
     SessionPool session_pool_;
     metrics::HostSampler sampler_;
+    GpuWatch gpus_;
     std::unique_ptr<reconcile::Reconciler> reconciler_;
     std::unique_ptr<sessions::Sessions> sessions_;
 
@@ -116,7 +121,7 @@ class Life {
     std::string metrics_fault_;
     protocol::Health engine_health_ = protocol::Health::unknown;
 
-    aio::Signal engine_looked_at_;
+    aio::Signal host_looked_at_;  // its engine, or its GPUs
     aio::Signal look_at_engine_;
     aio::Signal register_again_;
     aio::Signal enabled_changed_;

@@ -6,6 +6,7 @@
 #include "agent/identity.h"
 #include "agent/play.h"
 #include "base/file.h"
+#include "metrics/fake_nvml.h"
 #include "runtime/fake_runtime.h"
 
 namespace {
@@ -39,6 +40,7 @@ class World : public Stage {
         options.config.bounds.allowed_bind_roots = {"/srv"};
         options.version = "1.2.3";
         options.root = host.root();
+        options.nvidia_library = nvidia_library;
         options.make_runtime = [this](const asio::any_io_executor&, const config::Config&) {
             auto made = std::make_unique<runtime::FakeRuntime>(executor());
             runtime = made.get();
@@ -76,6 +78,7 @@ class World : public Stage {
     }
 
     HostTree host;
+    std::string nvidia_library = "libnone.so.1";
     runtime::FakeRuntime* runtime = nullptr;  // of the agent that runs
 };
 
@@ -103,6 +106,34 @@ Task<> registers(World& world) {
 TEST(AgentTest, RegistersThenHeartbeatsPollsAndOpensTheRealtimeConnection) {
     World world;
     world.play(registers(world));
+}
+
+Task<> tells_its_gpus(World& world, metrics::FakeNvml& nvml) {
+    world.start();
+    auto& beat = world.server.heartbeat;
+    co_await until([&] { return beat.metrics.gpus.size() == 2; }, "the GPUs' metrics");
+    EXPECT_EQ(world.server.registrations, 1);
+    const auto& gpus = world.server.registered.capabilities.gpus;
+    EXPECT_EQ(gpus.size(), 2U);
+    EXPECT_EQ(beat.metrics.gpus.front().uuid, gpus.front().uuid);
+    EXPECT_EQ(beat.metrics.gpus.front().utilization_percent, 37);
+    EXPECT_EQ(nvml.sessions(), 1);
+    world.server.settings.metrics.gpus = false;
+    co_await until([&] { return nvml.sessions() == 0; }, "the driver to be let go");
+    co_await until([&] { return beat.metrics.gpus.empty(); }, "a heartbeat without them");
+    world.server.settings.metrics.gpus = true;
+    co_await until([&] { return beat.metrics.gpus.size() == 2; }, "their metrics again");
+    EXPECT_EQ(world.server.registrations, 1);
+    nvml.lose(1);
+    co_await until([&] { return world.server.registrations == 2; }, "the news of a lost card");
+    EXPECT_EQ(world.server.registered.capabilities.gpus.size(), 1U);
+}
+
+TEST(AgentTest, TellsItsGpusAndMeasuresThemWhileItsSettingsSaySo) {
+    metrics::FakeNvml nvml;
+    World world;
+    world.nvidia_library = metrics::FakeNvml::kPath;
+    world.play(tells_its_gpus(world, nvml));
 }
 
 Task<> waits_for_approval(World& world) {

@@ -28,7 +28,12 @@ Task<> Life::heartbeat() {
 
 Task<> Life::heartbeat_once() {
     protocol::HeartbeatRequest request;
-    request.clock = now();
+    if (record_.settings.metrics.gpus) {
+        request.metrics.gpus = co_await gpus_.measure();
+    } else {
+        gpus_.rest();
+    }
+    request.clock = now();  // when it goes out: measuring takes a while
     request.engine = reconciler_->engine();
     request.reconcile = reconciler_->reconcile();
     request.revision = reconciler_->revision_applied();
@@ -107,6 +112,7 @@ Realtime::Handlers Life::realtime_handlers() {
     };
     handlers.closed = [this] { session_pool_.set_online(false); };
     handlers.session_asked = [this] { session_pool_.want_more(); };
+    handlers.trunk_asked = [this] { session_pool_.want_trunk(); };
     handlers.nudged = [this](std::int64_t revision) {
         if (revision != desired_.revision()) poll_now_.notify();
     };

@@ -88,6 +88,9 @@ Task<> Realtime::handle(net::WebSocket& socket, std::string text) {
         case ControlType::session:
             handlers_.session_asked();
             break;
+        case ControlType::trunk:
+            handlers_.trunk_asked();
+            break;
         case ControlType::echo: {
             spread_ =
                 std::chrono::milliseconds{std::max<std::int64_t>(message.spread_ms.value_or(0), 0)};

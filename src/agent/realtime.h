@@ -20,6 +20,7 @@ class Realtime {
         std::function<void()> settings_changed;
         std::function<void(std::int64_t id)> plan_asked;
         std::function<void()> session_asked = [] {};
+        std::function<void()> trunk_asked = [] {};
         std::function<void()> closed = [] {};
         std::function<void()> unauthenticated;
     };

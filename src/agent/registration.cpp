@@ -10,8 +10,10 @@ using namespace std::chrono_literals;
 // Approval is a person's click: it shall show at once.
 constexpr auto kPendingApprovalCap = 4s;
 
-// How long registering waits for the engine to say what it is; later, the host registers anew.
+// How long registering waits for the engine to say what it is, and for the GPUs' driver, which may
+// have to wake them; later, the host registers anew.
 constexpr auto kEngineHeadStart = 250ms;
+constexpr auto kGpuHeadStart = 2s;
 
 using Reason = RegistrationRefused::Reason;
 
@@ -62,9 +64,9 @@ Task<> Life::register_once() {
     auto token = co_await registration_token();
     protocol::ChallengeRequest question{key_.public_key()};
     auto challenge = co_await server_.challenge(std::move(question));
-    if (!engine_ && engine_fault_.empty()) co_await engine_looked_at_.wait_for(kEngineHeadStart);
+    co_await look_at_host_first();
 
-    auto facts = host_facts(options_.config, engine_, options_.root);
+    auto told = facts();
     protocol::RegisterRequest request;
     request.signature = key_.sign(protocol::signed_text(challenge.challenge, token));
     request.registration_token = std::move(token);
@@ -72,19 +74,29 @@ Task<> Life::register_once() {
     request.challenge = std::move(challenge.challenge);
     request.deployment_name = options_.config.deployment_name;
     request.version = options_.version;
-    request.os = facts.os;
-    request.architecture = facts.architecture;
+    request.os = told.os;
+    request.architecture = told.architecture;
     request.runtime = options_.config.runtime;
-    request.capabilities = facts.capabilities;
+    request.capabilities = told.capabilities;
     auto answer = co_await server_.register_host(std::move(request));
-    accept(std::move(answer), std::move(facts));
+    accept(std::move(answer), std::move(told));
+}
+
+Task<> Life::look_at_host_first() {
+    const auto look = [this](std::chrono::milliseconds patience) {
+        return host_looked_at_.wait_for(patience);
+    };
+    while (!engine_ && engine_fault_.empty() && co_await look(kEngineHeadStart)) {
+    }
+    while (!gpus_.looked() && co_await look(kGpuHeadStart)) {
+    }
 }
 
 // The machine's own, or in a container without the host's the engine's: the same for every agent
 // that this engine runs.
 Task<std::string> Life::registration_token() {
     if (machine_id_) co_return agent::registration_token(*machine_id_);
-    while (!engine_ && engine_fault_.empty()) co_await engine_looked_at_.wait();
+    while (!engine_ && engine_fault_.empty()) co_await host_looked_at_.wait();
     if (!engine_) {
         throw Error(ErrorKind::unavailable,
                     "this host is known by its engine's ID, and the engine does not answer ({}); "

@@ -1,5 +1,6 @@
 #include "agent/server_link.h"
 
+#include "net/trunk.h"
 #include "protocol/api.h"
 #include "protocol/session.h"
 
@@ -179,6 +180,12 @@ Task<std::unique_ptr<net::WebSocket>> ServerLink::session() {
     net::WebSocketOptions options;
     options.max_message = 2 * protocol::kMostSessionData;
     return websocket("/api/agent/session", options);
+}
+
+Task<std::unique_ptr<net::WebSocket>> ServerLink::trunk() {
+    net::WebSocketOptions options;
+    options.max_message = net::Trunk::kMostCarried;
+    return websocket("/api/agent/trunk", options);
 }
 
 }  // namespace trailer::agent

@@ -58,6 +58,8 @@ class ServerLink {
     Task<std::unique_ptr<net::WebSocket>> realtime();
     // A connection that waits for a session to be opened over it.
     Task<std::unique_ptr<net::WebSocket>> session();
+    // One that carries many sessions at once (net/trunk.h).
+    Task<std::unique_ptr<net::WebSocket>> trunk();
 
   private:
     Task<net::Response> call(std::string method, std::string target, std::string body,

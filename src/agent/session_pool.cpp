@@ -1,6 +1,7 @@
 #include "agent/session_pool.h"
 
 #include "base/log.h"
+#include "net/trunk.h"
 
 namespace trailer::agent {
 namespace {
@@ -31,6 +32,18 @@ class WebSocketConnection : public sessions::Connection {
     net::WebSocket& socket_;
 };
 
+// `first` is the message that opens it.
+Task<> serve(sessions::Sessions* sessions, net::WebSocket* socket, std::string first) {
+    auto open = wire::from_json_text<protocol::OpenSession>(first);
+    WebSocketConnection connection(*socket);
+    co_await sessions->serve(&connection, std::move(open));
+}
+
+Task<> serve_from_first(sessions::Sessions* sessions, std::unique_ptr<net::WebSocket> line) {
+    const auto first = co_await line->read();
+    if (first) co_await serve(sessions, line.get(), first->data);
+}
+
 }  // namespace
 
 SessionPool::SessionPool(const asio::any_io_executor& executor, ServerLink& server,
@@ -38,12 +51,19 @@ SessionPool::SessionPool(const asio::any_io_executor& executor, ServerLink& serv
     : executor_(executor),
       server_(server),
       unauthenticated_(std::move(unauthenticated)),
-      changed_(executor) {}
+      changed_(executor),
+      trunk_changed_(executor) {}
 
 void SessionPool::set_online(bool online) {
     online_ = online;
     if (online) backoff_.reset();
     changed_.notify();
+    trunk_changed_.notify();
+}
+
+void SessionPool::want_trunk() {
+    trunk_wanted_ = true;
+    trunk_changed_.notify();
 }
 
 void SessionPool::want_more() {
@@ -54,6 +74,7 @@ void SessionPool::want_more() {
 
 Task<> SessionPool::run(sessions::Sessions* sessions) {
     aio::TaskGroup tasks(executor_);
+    tasks.spawn(keep_trunk(sessions));
     std::exception_ptr cancelled;
     try {
         for (;;) {
@@ -83,9 +104,7 @@ Task<> SessionPool::hold_one(sessions::Sessions* sessions) {
         co_await use_one(sessions);
     } catch (const std::exception& e) {
         if (aio::is_cancellation(e)) throw;
-        log::debug("a session's connection: {}", describe(e));
-        const auto* error = dynamic_cast<const Error*>(&e);
-        if (error != nullptr && error->kind() == ErrorKind::unauthenticated) unauthenticated_();
+        failed(e, "a session's connection");
     }
 }
 
@@ -111,9 +130,34 @@ Task<> SessionPool::use_one(sessions::Sessions* sessions) {
     const auto first = co_await socket->read();
     if (!first) throw Error(ErrorKind::unavailable, "the server closed it");
     place.move_to(nullptr);
-    auto open = wire::from_json_text<protocol::OpenSession>(first->data);
-    WebSocketConnection connection(*socket);
-    co_await sessions->serve(&connection, std::move(open));
+    co_await serve(sessions, socket.get(), first->data);
+}
+
+Task<> SessionPool::keep_trunk(sessions::Sessions* sessions) {
+    const auto serve_line = [sessions](std::unique_ptr<net::WebSocket> line) {
+        return serve_from_first(sessions, std::move(line));
+    };
+    aio::Backoff backoff;
+    for (;;) {
+        while (!online_ || !trunk_wanted_) co_await trunk_changed_.wait();
+        try {
+            auto socket = co_await server_.trunk();
+            net::Trunk trunk(executor_, std::move(socket), serve_line);
+            trunk_wanted_ = false;  // when it has gone and would be of use, the server asks again
+            backoff.reset();
+            co_await trunk.run();
+        } catch (const std::exception& e) {
+            if (aio::is_cancellation(e)) throw;
+            failed(e, "a trunk");
+        }
+        co_await aio::sleep(backoff.next());
+    }
+}
+
+void SessionPool::failed(const std::exception& e, const char* what) {
+    log::debug("{}: {}", what, describe(e));
+    const auto* error = dynamic_cast<const Error*>(&e);
+    if (error != nullptr && error->kind() == ErrorKind::unauthenticated) unauthenticated_();
 }
 
 }  // namespace trailer::agent

@@ -205,8 +205,8 @@ void equipment(Page& page, const HostView& host) {
     page.field("Networks", joined(can.network_drivers));
     page.field("Cgroups", can.cgroup_version > 0 ? fmt::format("v{}", can.cgroup_version) : "");
     for (const auto& gpu : can.gpus) {
-        page.field("GPU",
-                   fmt::format("{} ({}, {})", gpu.name, short_bytes(gpu.memory_total), gpu.uuid));
+        const auto memory = gpu.memory_total > 0 ? short_bytes(gpu.memory_total) + ", " : "";
+        page.field("GPU", fmt::format("{} ({}{})", gpu.name, memory, gpu.uuid));
     }
     std::vector<Row> rows;
     for (const auto& each : can.network_interfaces) {
@@ -231,6 +231,28 @@ void load(Page& page, const std::optional<protocol::HostMetrics>& metrics) {
                            short_bytes(metrics->network_sent_bytes)));
     page.field("Processes", std::to_string(metrics->processes));
     page.moment("Measured", metrics->at);
+}
+
+void gpu_load(Page& page, const std::vector<protocol::GpuMetrics>& gpus) {
+    const auto text = [](const auto& value, std::string_view unit) {
+        return value ? fmt::format("{:.0f} {}", static_cast<double>(*value), unit) : std::string();
+    };
+    std::vector<Row> rows;
+    for (const auto& gpu : gpus) {
+        const auto memory = gpu.memory_used && gpu.memory_total
+                                ? fmt::format("{} of {}", short_bytes(*gpu.memory_used),
+                                              short_bytes(*gpu.memory_total))
+                                : std::string();
+        rows.push_back({{gpu.name},
+                        {text(gpu.utilization_percent, "%")},
+                        {memory},
+                        {text(gpu.temperature_c, "C")},
+                        {text(gpu.power_w, "W")},
+                        {page.age(gpu.at)},
+                        {gpu.uuid}});
+    }
+    page.table("Load of the GPUs", {"GPU", "BUSY", "MEMORY", "TEMPERATURE", "POWER", "AGE", "UUID"},
+               rows);
 }
 
 void upkeep(Page& page, const protocol::Upkeep& upkeep) {
@@ -294,6 +316,7 @@ std::string describe_host(const HostView& host, const Palette& palette, Timestam
     equipment(page, host);
     bounds(page, host.capabilities);
     load(page, host.metrics.host);
+    gpu_load(page, host.metrics.gpus);
     upkeep(page, host.upkeep);
     page.yaml("Settings", wire::to_json(host.settings));
     return page.text();

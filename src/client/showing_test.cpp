@@ -285,6 +285,28 @@ TEST(DescriptionTest, OfASpecItHasWhatIsSet) {
                                 "    retries: 7\n"));
 }
 
+TEST(DescriptionTest, OfAHostItHasALineForEachGpuAndItsLoad) {
+    protocol::HostView host;
+    host.capabilities.gpus = {{"GPU-1", "NVIDIA A", 80LL << 30}, {"GPU-2", "NVIDIA B"}};
+    host.metrics.gpus = {{.at = now(),
+                          .uuid = "GPU-1",
+                          .name = "NVIDIA A",
+                          .utilization_percent = 37,
+                          .memory_total = 80LL << 30,
+                          .memory_used = 20LL << 30,
+                          .temperature_c = 41,
+                          .power_w = 123.456},
+                         {.at = now(), .uuid = "GPU-2", .name = "NVIDIA B"}};
+    const auto text = description(Subject::host, wire::to_json(host), Palette(false), now());
+    EXPECT_THAT(text, HasSubstr("  GPU:          NVIDIA A (80G, GPU-1)\n"
+                                "  GPU:          NVIDIA B (GPU-2)\n"));
+    EXPECT_THAT(text,
+                HasSubstr("Load of the GPUs\n"
+                          "  GPU        BUSY   MEMORY       TEMPERATURE   POWER   AGE   UUID\n"
+                          "  NVIDIA A   37 %   20G of 80G   41 C          123 W   0s    GPU-1\n"
+                          "  NVIDIA B   -      -            -             -       0s    GPU-2\n"));
+}
+
 TEST_F(ProgressTest, ElsewhereThanOnATerminalEachChangeIsOnePlainLine) {
     Page page;
     Progress progress(page.stream(), {"workspace/dev", "volume/data"});

@@ -40,7 +40,7 @@ BOOST_DESCRIBE_STRUCT(NetworkInterface, (), (name, mac, up, addresses))
 struct Gpu {
     std::string uuid;
     std::string name;
-    std::int64_t memory_total = 0;  // bytes
+    std::int64_t memory_total = 0;  // bytes; 0: it does not tell
 
     bool operator==(const Gpu&) const = default;
 };
@@ -56,7 +56,7 @@ struct Capabilities : HostBounds {
     int cgroup_version = 0;
     std::int64_t cpus = 0;
     std::int64_t memory_total = 0;  // bytes
-    std::vector<Gpu> gpus;
+    std::vector<Gpu> gpus;          // none: no NVIDIA GPU, or none that the agent can see
     std::vector<std::string> network_drivers;          // "bridge", "ipvlan", of the engine
     std::vector<NetworkInterface> network_interfaces;  // those that can carry macvlan and ipvlan
 
@@ -185,12 +185,31 @@ BOOST_DESCRIBE_STRUCT(HostMetrics, (),
                        disk_read_bytes, disk_written_bytes, network_received_bytes,
                        network_sent_bytes, processes))
 
+// What a card does not tell is absent.
+struct GpuMetrics {
+    Timestamp at{};
+    std::string uuid;
+    std::string name;
+    std::optional<double> utilization_percent;  // of the last second or less, 0 to 100
+    std::optional<std::int64_t> memory_total;   // bytes
+    std::optional<std::int64_t> memory_free;
+    std::optional<std::int64_t> memory_used;  // with what the driver keeps for itself
+    std::optional<std::int64_t> temperature_c;
+    std::optional<double> power_w;
+
+    bool operator==(const GpuMetrics&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(GpuMetrics, (),
+                      (at, uuid, name, utilization_percent, memory_total, memory_free, memory_used,
+                       temperature_c, power_w))
+
 struct Metrics {
     std::optional<HostMetrics> host;
+    std::vector<GpuMetrics> gpus;
 
     bool operator==(const Metrics&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Metrics, (), (host))
+BOOST_DESCRIBE_STRUCT(Metrics, (), (host, gpus))
 
 // An object on the host that carries our label and belongs to nothing known.
 struct Leftover {
@@ -390,10 +409,11 @@ enum class ControlType {
     settings,  // to the agent: heartbeat at once, the settings have changed
     plan,      // to the agent: GET /api/agent/plans/ID, say what it would do, and POST that there
     session,   // to the agent: somebody waits for a connection of GET /api/agent/session
+    trunk,     // to the agent: one of GET /api/agent/trunk would be of use, if there is none
     echo,      // either way: answer with echo_reply and the same id
     echo_reply,
 };
-BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, plan, session, echo, echo_reply)
+BOOST_DESCRIBE_ENUM(ControlType, nudge, settings, plan, session, trunk, echo, echo_reply)
 
 struct ControlMessage {
     ControlType type = ControlType::nudge;

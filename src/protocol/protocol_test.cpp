@@ -230,6 +230,19 @@ TEST(Desired, CrossesTheWireWhole) {
               state);
 }
 
+TEST(Heartbeat, TellsOfAGpuWhatIsKnownAndMayTellOfNone) {
+    HeartbeatRequest request;
+    request.metrics.gpus = {{.uuid = "GPU-1", .name = "A", .utilization_percent = 37.5},
+                            {.uuid = "GPU-2", .memory_total = 80LL << 30, .power_w = 123.456}};
+    const auto text = wire::to_json_text(request);
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("temperature_c")));
+    EXPECT_EQ(wire::from_json_text<HeartbeatRequest>(text, wire::Unknown::refuse).metrics,
+              request.metrics);
+    // As an agent tells that knows nothing of GPUs.
+    EXPECT_THAT(wire::from_json_text<HeartbeatRequest>(R"({"metrics": {}})").metrics.gpus,
+                testing::IsEmpty());
+}
+
 TEST(Problem, CarriesAnErrorThere) {
     const auto problem = to_problem(InvalidInput({{"/name", "is required"}}));
     EXPECT_EQ(problem.status, 422);

@@ -294,7 +294,7 @@ class Reconciler::Impl {
     // locks): that it still lists what it has is what tells.
     void doubt_slow_steps() {
         for (auto& [key, activity] : busy_) {
-            if (activity.load != Load::engine || activity.doubted) continue;
+            if (!is_of_engine(activity.load) || activity.doubted) continue;
             if (Clock::now() - activity.began < kSlowStep) continue;
             activity.doubted = true;
             observer_.missed_events();
@@ -520,7 +520,7 @@ class Reconciler::Impl {
             const auto brief = activity.began + Room::kBriefStop;
             if (activity.load == Load::stopping && brief > Clock::now())
                 next = std::min(next, brief);
-            if (activity.load == Load::engine && !activity.doubted)
+            if (is_of_engine(activity.load) && !activity.doubted)
                 next = std::min(next, activity.began + kSlowStep);
         }
         auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());

@@ -52,7 +52,12 @@ Load load_of(const Step& step) {
         case Action::roll_back:
             return Load::stopping;
         case Action::remove_container:
-            return step.stop_first ? Load::stopping : Load::engine;
+            return step.stop_first ? Load::stopping : Load::removing;
+        case Action::remove_network:
+        case Action::remove_volume:
+        case Action::remove_image:
+        case Action::release_image:
+            return Load::removing;
         case Action::pull_image:
             return Load::pulling;
         case Action::build_image:
@@ -76,7 +81,7 @@ std::vector<const Step*> in_order(const Plan& plan) {
 }
 
 void Room::take(Load load, std::chrono::steady_clock::duration age) {
-    if (load == Load::stopping) load = age < kBriefStop ? Load::engine : Load::waiting;
+    if (load == Load::stopping) load = age < kBriefStop ? Load::removing : Load::waiting;
     ++under_way_[load];
 }
 
@@ -85,12 +90,19 @@ std::size_t Room::under_way(Load load) const {
     return found == under_way_.end() ? 0 : found->second;
 }
 
+bool Room::is_left_for_removing() const {
+    const auto most = std::max<std::size_t>(width_ / 2, 1);
+    return is_left(Load::engine) && under_way(Load::removing) < most;
+}
+
 bool Room::is_left(Load load) const {
     switch (load) {
         case Load::engine:
-            return under_way(Load::engine) < width_;
+            return under_way(Load::engine) + under_way(Load::removing) < width_;
+        case Load::removing:
+            return is_left_for_removing();
         case Load::stopping:
-            return under_way(Load::engine) < width_ && under_way(Load::waiting) < kWaitingSteps;
+            return is_left_for_removing() && under_way(Load::waiting) < kWaitingSteps;
         case Load::pulling:
             return under_way(Load::pulling) < kPulls;
         case Load::waiting:

@@ -80,6 +80,19 @@ TEST(Schedule, AStopLeavesItsPlaceToOthersOnceItOnlyWaits) {
     EXPECT_TRUE(later.is_left(Load::stopping));
 }
 
+TEST(Schedule, HalfOfWhatTheEngineDoesMayBeRemoving) {
+    Room room(4);
+    room.take(Load::removing);
+    EXPECT_TRUE(room.is_left(Load::removing));
+    room.take(Load::stopping);
+    EXPECT_FALSE(room.is_left(Load::removing));
+    EXPECT_FALSE(room.is_left(Load::stopping));
+    EXPECT_TRUE(room.is_left(Load::engine));
+    room.take(Load::engine);
+    room.take(Load::engine);
+    EXPECT_FALSE(room.is_left(Load::engine));
+}
+
 TEST(Schedule, LookingAtAnOutcomeAndWaitingForARegistryTakeNoPlaceOfTheEngines) {
     Room room(1);
     for (int i = 0; i < 3; ++i) {

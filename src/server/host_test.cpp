@@ -76,6 +76,28 @@ TEST_F(HostTest, OfAHostThatTellsOfNoGpusNobodyKnowsHowManyThereAre) {
     play(gpus_that_nobody_sees);
 }
 
+Task<> gpus_that_are_measured(World& world) {
+    co_await world.log_in();
+    co_await world.add_host();
+    auto body = wire::parse(R"({"metrics": {"gpus": [{"at": "2026-11-26T09:30:00Z",
+        "uuid": "GPU-1", "name": "A", "utilization_percent": 37, "temperature_c": 41}]}})");
+    co_await world.call("POST", "/api/agent/heartbeat", std::move(body), world.as_agent());
+    auto host = co_await world.call("GET", "/api/hosts/host-1");
+    const auto seen = wire::from_json_text<protocol::HostView>(host.text).metrics.gpus;
+    EXPECT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen.at(0).uuid, "GPU-1");
+    EXPECT_EQ(seen.at(0).utilization_percent, 37);
+    EXPECT_FALSE(seen.at(0).power_w.has_value());
+    co_await world.call("POST", "/api/agent/heartbeat", json::object(), world.as_agent());
+    host = co_await world.call("GET", "/api/hosts/host-1");
+    EXPECT_THAT(wire::from_json_text<protocol::HostView>(host.text).metrics.gpus,
+                testing::IsEmpty());
+}
+
+TEST_F(HostTest, WhatTheLastHeartbeatToldOfItsGpusIsShown) {
+    play(gpus_that_are_measured);
+}
+
 Task<> tell(World& world, std::string kind, std::string path, json::object observed) {
     const auto known = co_await world.call("GET", std::move(path));
     json::array reports;

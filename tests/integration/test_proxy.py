@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import http.client
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -177,6 +178,48 @@ def test_a_hundred_at_once(dev):
         answers = list(pool.map(lambda n: get(dev, f"/n{n}"), range(300)))
     assert [a.status for a in answers] == [200] * 300
     assert all(a.body == f"hello from /n{n}".encode() for n, a in enumerate(answers))
+
+
+def connections_of(process, port):
+    """How many a process has to a port on this machine."""
+    own = {os.readlink(each) for each in pathlib.Path(f"/proc/{process.pid}/fd").iterdir()}
+    lines = [line.split() for line in pathlib.Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]]
+    return sum(1 for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01" and f"socket:[{line[9]}]" in own)
+
+
+def test_requests_of_a_host_share_one_connection_of_its_agent(dev):
+    def few_connections():  # from the second on: the first asks for it
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            answers = [pool.submit(get, dev, "/slow") for _ in range(50)]
+            time.sleep(1)
+            taken = connections_of(dev.main, dev.port)
+            assert [each.result().status for each in answers] == [200] * 50
+        return taken <= 3 + 32  # the realtime one, the trunk, and those that rest
+    wait_until(few_connections, "fifty requests over one connection", 60)
+
+
+@pytest.mark.parametrize("who", ["server", "agent"])
+def test_goes_on_when_the_server_or_the_agent_is_back(pair, who):
+    pair.api.apply(workspace("dev", command=["sleep", "100000"]))
+    pair.api.wait("workspaces", "dev", "running")
+    server = serve_in(pair, "dev")
+    process = pair.server_process if who == "server" else pair.agent_process
+
+    def answers():
+        try:
+            return get(pair, "/").status == 200
+        except OSError:  # the server is not there yet
+            return False
+    try:
+        for _ in range(3):
+            wait_until(answers, "an answer", 30)
+            assert [get(pair, "/").status for _ in range(5)] == [200] * 5
+            process.kill()
+            process.start()
+        wait_until(answers, "an answer", 30)
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_says_what_is_wrong_and_where(dev):

@@ -89,6 +89,13 @@ Task<> session(Services& services, Call& call) {
     co_await services.core.sessions().keep(call.host_id, std::move(socket));
 }
 
+Task<> trunk(Services& services, Call& call) {
+    net::WebSocketOptions options;
+    options.max_message = net::Trunk::kMostCarried;
+    auto socket = co_await call.exchange.accept_websocket(options);
+    co_await services.core.sessions().keep_trunk(call.host_id, std::move(socket));
+}
+
 }  // namespace
 
 void add_agent_routes(Router& router, Services& services) {
@@ -104,6 +111,7 @@ void add_agent_routes(Router& router, Services& services) {
     router.add("POST", "/api/agent/plans/{id}", Access::agent, bind(plan_answer));
     router.add("GET", "/api/agent/realtime", Access::agent, bind(realtime));
     router.add("GET", "/api/agent/session", Access::agent, bind(session));
+    router.add("GET", "/api/agent/trunk", Access::agent, bind(trunk));
 }
 
 }  // namespace trailer::server::api

@@ -31,6 +31,7 @@ struct AgentChannels::Channel {
     std::optional<std::int64_t> nudge;
     bool settings = false;
     bool session = false;
+    bool trunk = false;
     std::deque<std::int64_t> plans;
     std::optional<ControlMessage> echo;
     std::optional<std::int64_t> echo_reply;
@@ -71,6 +72,13 @@ void AgentChannels::ask_session(const std::string& host_id) {
     const auto found = channels_.find(host_id);
     if (found == channels_.end()) return;
     found->second->session = true;
+    found->second->to_send.notify();
+}
+
+void AgentChannels::ask_trunk(const std::string& host_id) {
+    const auto found = channels_.find(host_id);
+    if (found == channels_.end()) return;
+    found->second->trunk = true;
     found->second->to_send.notify();
 }
 
@@ -141,6 +149,9 @@ Task<> AgentChannels::write(Channel* channel) {
         }
         if (std::exchange(channel->session, false)) {
             say({.type = ControlType::session});
+        }
+        if (std::exchange(channel->trunk, false)) {
+            say({.type = ControlType::trunk});
         }
         for (const auto id : std::exchange(channel->plans, {})) {
             say({.type = ControlType::plan, .id = id});

@@ -29,6 +29,7 @@ class AgentChannels {
     void settings_changed(const std::string& host_id);
     void ask_plan(const std::string& host_id, std::int64_t id);
     void ask_session(const std::string& host_id);
+    void ask_trunk(const std::string& host_id);
     bool connected(const std::string& host_id) const { return channels_.contains(host_id); }
     // Ends the host's connection.
     void drop(const std::string& host_id);

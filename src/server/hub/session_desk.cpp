@@ -5,6 +5,19 @@
 #include "wire/json.h"
 
 namespace trailer::server {
+namespace {
+
+// What the host said to the opening. Throws its problem.
+protocol::SessionOpened read_opened(const std::optional<net::WebSocketMessage>& answer) {
+    if (!answer) throw Error(ErrorKind::unavailable, "the connection to the host broke");
+    auto opened = wire::from_json_text<protocol::SessionOpened>(answer->data);
+    if (opened.problem) protocol::throw_problem(*opened.problem);
+    return opened;
+}
+
+constexpr const char* kNoAnswer = "the host did not answer in time";
+
+}  // namespace
 
 struct SessionDesk::Idle {
     Idle(const asio::any_io_executor& executor, std::shared_ptr<net::WebSocket> its_socket)
@@ -20,13 +33,16 @@ struct SessionDesk::Idle {
 
 SessionDesk::Lease::Lease(std::shared_ptr<Idle> idle) : idle_(std::move(idle)) {}
 
+SessionDesk::Lease::Lease(std::unique_ptr<net::WebSocket> line) : line_(std::move(line)) {}
+
 SessionDesk::Lease::~Lease() {
+    if (!idle_) return;
     idle_->done = true;
     idle_->released.notify();
 }
 
 net::WebSocket& SessionDesk::Lease::socket() {
-    return *idle_->socket;
+    return line_ ? *line_ : *idle_->socket;
 }
 
 SessionDesk::SessionDesk(asio::any_io_executor executor, AgentChannels& channels)
@@ -119,13 +135,42 @@ Task<std::unique_ptr<SessionDesk::Lease>> SessionDesk::open(std::string host_id,
             continue;
         }
         const bool answered = co_await idle->answered.wait_for(deadline.left());
-        if (!answered) throw Error(ErrorKind::timeout, "the host did not answer in time");
-        if (!idle->answer) throw Error(ErrorKind::unavailable, "the connection to the host broke");
-        auto opened = wire::from_json_text<protocol::SessionOpened>(idle->answer->data);
-        if (opened.problem) protocol::throw_problem(*opened.problem);
-        lease->opened_ = std::move(opened);
+        if (!answered) throw Error(ErrorKind::timeout, kNoAnswer);
+        lease->opened_ = read_opened(idle->answer);
         co_return lease;
     }
+}
+
+Task<> SessionDesk::keep_trunk(std::string host_id, std::shared_ptr<net::WebSocket> socket) {
+    const auto trunk = std::make_shared<net::Trunk>(executor_, std::move(socket), nullptr);
+    trunks_[host_id] = trunk;
+    std::exception_ptr cancelled;
+    try {
+        co_await trunk->run();
+    } catch (const std::exception& e) {
+        if (aio::is_cancellation(e)) cancelled = std::current_exception();
+        log::debug("an agent's trunk: {}", describe(e));
+    }
+    // Unless a newer one has taken its place.
+    const auto found = trunks_.find(host_id);
+    if (found != trunks_.end() && found->second == trunk) trunks_.erase(found);
+    if (cancelled) std::rethrow_exception(cancelled);
+}
+
+Task<std::unique_ptr<SessionDesk::Lease>> SessionDesk::open_on_trunk(std::string host_id,
+                                                                     protocol::OpenSession open,
+                                                                     aio::Deadline deadline) {
+    const auto found = trunks_.find(host_id);
+    if (found == trunks_.end()) {
+        channels_.ask_trunk(host_id);  // for the next; an old agent does not know what that is
+        co_return co_await this->open(std::move(host_id), std::move(open), deadline);
+    }
+    auto lease = std::make_unique<Lease>(found->second->open());
+    auto text = wire::to_json_text(open);
+    co_await lease->socket().write(std::move(text));
+    const auto answer = co_await aio::with_deadline(lease->socket().read(), deadline, kNoAnswer);
+    lease->opened_ = read_opened(answer);
+    co_return lease;
 }
 
 }  // namespace trailer::server

@@ -33,7 +33,7 @@ struct PortStream::Line {
 
 PortStream::PortStream(const asio::any_io_executor& executor,
                        std::unique_ptr<SessionDesk::Lease> lease)
-    : line_(std::make_shared<Line>(executor, std::move(lease))) {
+    : on_trunk_(lease->on_trunk()), line_(std::make_shared<Line>(executor, std::move(lease))) {
     asio::co_spawn(executor, listen(line_), [](const std::exception_ptr& failure) {
         if (failure) log::debug("a port's connection: {}", describe(failure));
     });

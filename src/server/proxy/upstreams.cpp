@@ -23,7 +23,7 @@ Task<Upstream> Upstreams::open(Route route, aio::Deadline deadline) {
     open.workspace = route.workspace_id;
     open.user = route.user_id;
     open.port = route.port;
-    auto lease = co_await desk_.open(route.host_id, std::move(open), deadline);
+    auto lease = co_await desk_.open_on_trunk(route.host_id, std::move(open), deadline);
     auto stream = std::make_unique<PortStream>(executor_, std::move(lease));
     auto* raw = stream.get();
     co_return Upstream{
@@ -35,8 +35,11 @@ std::optional<Upstream> Upstreams::kept(const Route& route) {
     if (found == resting_.end()) return std::nullopt;
     auto& list = found->second;
     std::optional<Upstream> upstream;
+    const bool trunk = desk_.has_trunk(route.host_id);
     while (!list.empty() && !upstream) {
-        if (list.back().upstream.stream->alive()) upstream = std::move(list.back().upstream);
+        auto& last = list.back().upstream;
+        // One with a connection of its own was made before there was a trunk.
+        if (last.stream->alive() && last.stream->on_trunk() == trunk) upstream = std::move(last);
         list.pop_back();
         --count_;
     }
