@@ -38,10 +38,10 @@ struct Trunk::Line {
 
     std::uint32_t number;
     std::deque<WebSocketMessage> in;
-    std::size_t unread = 0;     // what `in` costs
+    std::size_t unread = 0;      // what `in` costs
     std::size_t uncredited = 0;  // was read, and the peer does not know
-    std::deque<Outgoing> out;   // not yet in a batch
-    std::size_t under_way = 0;  // was written, and the peer has not read it
+    std::deque<Outgoing> out;    // not yet in a batch
+    std::size_t under_way = 0;   // was written, and the peer has not read it
     aio::Signal arrived;
     aio::Signal room;
     aio::Mutex writing;        // who waits for room
@@ -277,12 +277,12 @@ class Trunk::Core : public std::enable_shared_from_this<Core> {
     std::string peer_;
     Accept accept_;
     aio::Signal to_send_;
-    aio::TaskGroup* tasks_ = nullptr;  // while run() runs
+    aio::TaskGroup* tasks_ = nullptr;                                 // while run() runs
     std::unordered_map<std::uint32_t, std::shared_ptr<Line>> lines_;  // shared with their handles
-    std::uint32_t last_ = 0;                     // the number of the line opened last
-    std::string batch_;                          // goes out next
-    int said_ = 0;                               // so many messages are in it
-    bool writing_ = false;                       // one is being handed over
+    std::uint32_t last_ = 0;                   // the number of the line opened last
+    std::string batch_;                        // goes out next
+    int said_ = 0;                             // so many messages are in it
+    bool writing_ = false;                     // one is being handed over
     std::deque<std::shared_ptr<Line>> ready_;  // those that have something in `out`, once each
 };
 

@@ -51,7 +51,7 @@ Task<> more_gpus_than_there_are(World& world) {
     co_await world.add_host();
     const auto many = co_await world.apply(kTwo);
     EXPECT_THAT(many.pointers(), ElementsAre("/0/spec/resources/gpus"));
-    EXPECT_THAT(many.text, HasSubstr("host host-1 has 1 GPUs, 2 are asked for"));
+    EXPECT_THAT(many.text, HasSubstr("host host-1 has 1 GPU, 2 are asked for"));
     const auto other = co_await world.apply(R"([{"kind": "Workspace", "name": "w1", "spec":
         {"image": "x", "resources": {"gpus": ["GPU-1", "GPU-7"]}}}])");
     EXPECT_THAT(other.pointers(), ElementsAre("/0/spec/resources/gpus/1"));

@@ -229,8 +229,9 @@ void HostPlan::check_gpus(const protocol::Gpus& gpus, const std::string& prefix,
     const auto& has = host_.capabilities.gpus;
     const auto pointer = prefix + "/spec/resources/gpus";
     if (gpus.count > has.size()) {
-        faults.push_back({pointer, fmt::format("host {} has {} GPUs, {} are asked for", host_.name,
-                                               has.size(), gpus.count)});
+        faults.push_back(
+            {pointer, fmt::format("host {} has {} GPU{}, {} are asked for", host_.name, has.size(),
+                                  has.size() == 1 ? "" : "s", gpus.count)});
     }
     for (std::size_t i = 0; i < gpus.uuids.size(); ++i) {
         const auto& uuid = gpus.uuids[i];
