@@ -15,8 +15,13 @@ std::uint64_t inode_of(const std::filesystem::path& file) {
     return ::stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-// Where the last `lines` lines begin.
-std::streamoff begin_of_last(std::ifstream& stream, std::int64_t lines) {
+struct LastLines {
+    std::streamoff begin = 0;
+    std::int64_t count = 0;
+};
+
+// The last `lines` lines, or as many as there are.
+LastLines last_lines(std::ifstream& stream, std::int64_t lines) {
     stream.seekg(0, std::ios::end);
     std::streamoff at = stream.tellg();
     std::int64_t ends = 0;
@@ -30,11 +35,11 @@ std::streamoff begin_of_last(std::ifstream& stream, std::int64_t lines) {
         if (ends == 0 && !piece.ends_with('\n')) ++ends;
         for (auto i = size - 1; i >= 0; --i) {
             if (piece[static_cast<std::size_t>(i)] == '\n' && ++ends > lines)
-                return at - size + i + 1;
+                return {.begin = at - size + i + 1, .count = lines};
         }
         at -= size;
     }
-    return 0;
+    return {.begin = 0, .count = ends};
 }
 
 // Of a line "2026-11-24T01:02:03.123Z info …"; nothing where it has none of its own.
@@ -49,22 +54,25 @@ std::optional<Timestamp> time_of(std::string_view line) {
     }
 }
 
-// agent.log -> agent.1.log
-std::filesystem::path predecessor_of(std::filesystem::path file) {
-    const auto extension = file.extension();
-    return file.replace_extension(".1" + extension.string());
+std::optional<Timestamp> begin_of(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    std::string first;
+    std::getline(stream, first);
+    return time_of(first);
 }
 
 }  // namespace
 
 FileEndpoint::FileEndpoint(std::filesystem::path file, protocol::LogQuery query)
     : file_(std::move(file)), query_(std::move(query)) {
-    open(file_);
+    if (!query_.until.empty()) until_ = parse_rfc3339(query_.until);
     if (!query_.since.empty()) {
         since_ = parse_rfc3339(query_.since);
-        go_back_to_since();
+        open_at(*since_);
     } else if (query_.tail) {
-        stream_.seekg(begin_of_last(stream_, *query_.tail));
+        open_at_last(*query_.tail);
+    } else {
+        open(generations().front());
     }
 }
 
@@ -74,25 +82,58 @@ void FileEndpoint::open(const std::filesystem::path& file) {
     if (!stream_) throw Error(ErrorKind::not_found, "the agent has no log at {}", file.string());
 }
 
-// Where it was moved aside since then, what was asked for begins in the one before.
-void FileEndpoint::go_back_to_since() {
-    std::string first;
-    std::getline(stream_, first);
-    stream_.clear();
-    stream_.seekg(0);
-    const auto begin = time_of(first);
-    const auto before = predecessor_of(file_);
-    if ((!begin || *begin > *since_) && inode_of(before) != 0) open(before);
+// In the newest file that begins before that time.
+void FileEndpoint::open_at(Timestamp since) {
+    const auto files = generations();
+    auto file = files.rbegin();
+    for (; std::next(file) != files.rend(); ++file) {
+        const auto begin = begin_of(*file);
+        if (begin && *begin <= since) break;
+    }
+    open(*file);
 }
 
-bool FileEndpoint::was_moved() const {
-    const auto now = inode_of(file_);
-    return now != 0 && now != inode_;
+void FileEndpoint::open_at_last(std::int64_t lines) {
+    const auto files = generations();
+    for (auto file = files.rbegin(); file != files.rend(); ++file) {
+        open(*file);
+        const auto last = last_lines(stream_, lines);
+        stream_.seekg(last.begin);
+        lines -= last.count;
+        if (lines == 0) break;
+    }
+}
+
+// The log's files that are there, the oldest first: agent.2.log, agent.1.log, agent.log.
+std::vector<std::filesystem::path> FileEndpoint::generations() const {
+    std::vector<std::filesystem::path> files{file_};
+    for (int i = 1;; ++i) {
+        auto file = file_;
+        file.replace_extension(fmt::format(".{}{}", i, file_.extension().string()));
+        if (inode_of(file) == 0) break;
+        files.push_back(std::move(file));
+    }
+    std::ranges::reverse(files);
+    return files;
+}
+
+// What follows the file that is being read; nothing while that is the newest.
+std::optional<std::filesystem::path> FileEndpoint::successor() const {
+    const auto files = generations();
+    const auto is_open = [this](const auto& file) { return inode_of(file) == inode_; };
+    const auto found = std::ranges::find_if(files, is_open);
+    // One that is not there any more was deleted, as the oldest.
+    const auto next = found == files.end() ? files.begin() : std::next(found);
+    if (next == files.end() || inode_of(*next) == 0) return std::nullopt;
+    return *next;
 }
 
 bool FileEndpoint::is_wanted(std::string_view line) {
-    if (!since_) return true;
+    if (!since_ && !until_) return true;
     line_time_ = time_of(line).value_or(line_time_);
+    if (until_ && line_time_ > *until_) over_ = true;
+    if (over_) return false;
+    if (!since_) return true;
     if (line_time_ < *since_) return false;
     const bool known = query_.skip > 0;
     if (known) --query_.skip;
@@ -118,25 +159,29 @@ std::string FileEndpoint::whole_lines(bool to_the_end) {
 }
 
 Task<std::string> FileEndpoint::read() {
-    for (;;) {
+    while (!over_) {
         // Asked first: what is written until a file is moved is read before the next one is opened.
-        const bool moved = was_moved();
+        const auto next = successor();
+        const bool late = until_ && now() > *until_;
         const auto before = rest_.size();
         rest_.resize(before + kPiece);
         stream_.clear();
         stream_.read(rest_.data() + before, kPiece);
         const auto count = static_cast<std::size_t>(stream_.gcount());
         rest_.resize(before + count);
-        const bool at_end = count == 0 && (moved || !query_.follow);
+        const bool goes_on = query_.follow && !late;
+        const bool at_end = count == 0 && (next || !goes_on);
         if (auto message = whole_lines(at_end); message.size() > 1) co_return message;
         if (count > 0) continue;
-        if (!query_.follow && !moved) co_return protocol::end_message({});
-        if (moved) {
-            open(file_);
-        } else {
+        if (next) {
+            open(*next);
+        } else if (goes_on) {
             co_await aio::sleep(kLook);
+        } else {
+            break;
         }
     }
+    co_return protocol::end_message({});
 }
 
 Task<> FileEndpoint::take(std::string message) {

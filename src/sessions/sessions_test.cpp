@@ -512,7 +512,11 @@ class HostLog {
 
     std::filesystem::path file() const { return directory_ / "agent.log"; }
     void write(const std::string& text) const { std::ofstream(file(), std::ios::app) << text; }
-    void move_aside() const { std::filesystem::rename(file(), directory_ / "agent.1.log"); }
+    void move_aside() const {
+        const auto one = directory_ / "agent.1.log";
+        if (std::filesystem::exists(one)) std::filesystem::rename(one, directory_ / "agent.2.log");
+        std::filesystem::rename(file(), one);
+    }
 
   private:
     std::filesystem::path directory_ =
@@ -569,6 +573,33 @@ TEST(FileEndpointTest, FindsWhatIsKnownInTheFileThatWasMovedAside) {
     EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:02.000Z", .skip = 1}),
               at(3, "c") + at(4, "d"));
     EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:04.000Z"}), at(4, "d"));
+}
+
+TEST(FileEndpointTest, ReadsThroughAllFilesFromTheOne) {
+    const HostLog log;
+    log.write(at(1, "a") + at(2, "b"));
+    log.move_aside();
+    log.write(at(3, "c"));
+    log.move_aside();
+    log.write(at(4, "d") + at(5, "e"));
+    EXPECT_EQ(read_log(log, {}), at(1, "a") + at(2, "b") + at(3, "c") + at(4, "d") + at(5, "e"));
+    EXPECT_EQ(read_log(log, {.tail = 2}), at(4, "d") + at(5, "e"));
+    EXPECT_EQ(read_log(log, {.tail = 4}), at(2, "b") + at(3, "c") + at(4, "d") + at(5, "e"));
+    EXPECT_EQ(read_log(log, {.tail = 9}), read_log(log, {}));
+    EXPECT_EQ(read_log(log, {.tail = 0}), "");
+    EXPECT_EQ(read_log(log, {.since = "2026-11-24T01:02:02.000Z"}),
+              at(2, "b") + at(3, "c") + at(4, "d") + at(5, "e"));
+}
+
+TEST(FileEndpointTest, EndsWhereItIsToEvenWhileItFollows) {
+    const HostLog log;
+    log.write(at(1, "a") + at(2, "b") + "of b\n" + at(3, "c"));
+    const std::string until = "2026-11-24T01:02:02.500Z";
+    EXPECT_EQ(read_log(log, {.until = until}), at(1, "a") + at(2, "b") + "of b\n");
+    EXPECT_EQ(read_log(log, {.follow = true, .until = until}), at(1, "a") + at(2, "b") + "of b\n");
+    // Nothing later has been written, and nothing of that time comes any more.
+    EXPECT_EQ(read_log(log, {.follow = true, .until = "2026-11-24T01:02:09.000Z"}),
+              read_log(log, {}));
 }
 
 }  // namespace

@@ -1,18 +1,13 @@
 // A peer's bytes as a WebSocket reads them: heads of frames, masks, closes. Whatever comes is read
 // or refused with a code that may be sent; a head that is read stands in as few bytes as it says,
 // and what we write of it is read as the same.
+#include "must_be.h"
 #include "net/websocket_frame.h"
 
 namespace {
 
 using namespace trailer;
 using namespace trailer::net;
-
-void must_be(bool holds, std::string_view what) {
-    if (holds) return;
-    fmt::print(stderr, "broken: {}\n", what);
-    std::abort();
-}
 
 void check_head(const FrameHead& head, std::string_view bytes) {
     must_be(head.size <= kMostHead && head.size <= bytes.size(), "a head beyond its bytes");

@@ -5,18 +5,13 @@
 
 #include <functional>
 
+#include "must_be.h"
 #include "reconcile/random_world.h"
 
 namespace {
 
 using namespace trailer;
 using namespace trailer::reconcile;
-
-void must_be(bool holds, std::string_view what) {
-    if (holds) return;
-    fmt::print(stderr, "broken: {}\n", what);
-    std::abort();
-}
 
 void plan_of_whatever_is_seen(RandomWorld& world) {
     const auto wanted = compile(world.impossible(), {});

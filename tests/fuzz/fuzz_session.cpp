@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/error.h"
+#include "must_be.h"
 #include "runtime/fake_runtime.h"
 #include "sessions/memory_connection.h"
 #include "sessions/sessions.h"
@@ -23,12 +24,6 @@ using protocol::SessionKind;
 
 constexpr std::size_t kMostOperations = 400;
 constexpr std::size_t kMostLines = 40;  // connections of one input
-
-void must_be(bool holds, std::string_view what) {
-    if (holds) return;
-    fmt::print(stderr, "broken: {}\n", what);
-    std::abort();
-}
 
 OpenSession exec_cat(std::string user, bool numbered) {
     OpenSession open{.kind = SessionKind::exec, .workspace = "w1", .user = std::move(user)};

@@ -1,20 +1,11 @@
 // A peer's bytes as a trunk reads them: frames, one behind the other. Whatever comes is read or
 // refused; what is read is written as the same bytes again.
 #include "base/error.h"
+#include "must_be.h"
 #include "net/trunk_frame.h"
-
-namespace {
 
 using namespace trailer;
 using namespace trailer::net;
-
-void must_be(bool holds, std::string_view what) {
-    if (holds) return;
-    fmt::print(stderr, "broken: {}\n", what);
-    std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view rest(reinterpret_cast<const char*>(data), size);

@@ -3,6 +3,7 @@
 // read again the same.
 #include <algorithm>
 
+#include "must_be.h"
 #include "protocol/agent.h"
 #include "protocol/api.h"
 #include "protocol/validate.h"
@@ -12,12 +13,6 @@
 namespace {
 
 using namespace trailer;
-
-void must_be(bool holds, std::string_view what) {
-    if (holds) return;
-    fmt::print(stderr, "broken: {}\n", what);
-    std::abort();
-}
 
 template <typename Message>
 void read_as(const wire::json::value& value) {

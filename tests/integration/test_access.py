@@ -94,6 +94,20 @@ def test_who_loses_the_right_loses_the_session(dev):
         logs.until(b"never said")
 
 
+def test_what_a_session_runs_ends_with_the_right_to_it(dev):
+    """At once: a numbered session would else wait a minute for another connection."""
+    eve = user_of(dev, "eve", "editor")
+    session = Session(eve, "/api/workspaces/dev/exec", words("sleep", "8769"), NUMBERED)
+
+    def runs():
+        return any("sleep 8769" in row[-1] for row in dev.engine.call("GET", "/containers/dev/top")["Processes"])
+    wait_until(runs, "the command to run")
+    dev.api.call("PUT", "/api/workspaces/dev/grants/eve", {"role": "viewer"})
+    wait_until(lambda: not runs(), "the command to end", 20)
+    assert ended(dev, kind="exec")[0]["user"] == "eve"
+    session.socket.close()
+
+
 def test_who_loses_the_right_loses_what_the_proxy_has_open(dev):
     """A connection that stays open for days too."""
     answer = "HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n"

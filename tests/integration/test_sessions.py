@@ -70,6 +70,16 @@ def run(installation, *command, **more):
     return Session(installation, "/api/workspaces/dev/exec", words(*command, **more)).all()
 
 
+def test_a_long_line_of_a_terminal_is_in_the_log_as_it_was_written(standalone):
+    """The engine keeps it in parts, each with its time."""
+    script = "awk 'BEGIN { for (i = 0; i < 5000; ++i) printf \"%08d,\", i; print \"\" }'; sleep 1000"
+    standalone.api.apply(workspace("long", command=["sh", "-c", script], tty=True))
+    standalone.api.wait("workspaces", "long", "running")
+    whole = "".join(f"{i:08}," for i in range(5000)).encode() + b"\r\n"
+    wait_until(lambda: len(Session(standalone, "/api/workspaces/long/logs").all()[0]) >= len(whole), "the line")
+    assert Session(standalone, "/api/workspaces/long/logs").all()[0] == whole
+
+
 def test_runs_a_command_with_its_streams_apart_and_its_exit_code(dev):
     out, err, end = run(dev, "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (out, err, end) == (b"out\n", b"err\n", {"exit_code": 7})

@@ -1,5 +1,7 @@
 #include "runtime/docker/output_frames.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace trailer::runtime::docker {
@@ -8,6 +10,8 @@ namespace {
 constexpr std::size_t kHeader = 8;
 constexpr unsigned char kErrors = 2;
 constexpr std::size_t kMostEntry = 1 << 20;  // an engine's entry has 16 KiB, podman's some more
+constexpr std::size_t kPart = 16 << 10;      // of a longer line: the engine keeps it in parts
+constexpr std::string_view kTime = "2026-11-24T01:02:03.123456789Z ";
 
 struct Frame {
     bool errors = false;
@@ -30,6 +34,27 @@ LogEntry entry_of(bool errors, std::string_view text) {
     const auto space = text.find(' ');
     if (space == text.npos) return {.errors = errors, .time = text, .text = {}};
     return {.errors = errors, .time = text.substr(0, space), .text = text.substr(space + 1)};
+}
+
+bool begins_with_time(std::string_view text) {
+    if (text.size() < kTime.size()) return false;
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return std::ranges::equal(text.substr(0, kTime.size()), kTime, [&](char is, char like) {
+        return is_digit(like) ? is_digit(is) : is == like;
+    });
+}
+
+// Where the first entry of a terminal's log ends: with its line, or with a part of it, behind which
+// the next part's time stands. Nothing while that has not come.
+std::optional<std::size_t> end_of_entry(std::string_view rest) {
+    const auto line = rest.find('\n');
+    const auto text = rest.find(' ');
+    if (text != rest.npos && rest.size() > text + 1 + kPart) {
+        const auto part = text + 1 + kPart;
+        if (line >= part && begins_with_time(rest.substr(part))) return part;
+    }
+    if (line != rest.npos) return line + 1;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -115,9 +140,9 @@ void LogEntries::find_frames() {
 
 void LogEntries::find_lines() {
     std::string_view rest = held_;
-    for (auto end = rest.find('\n'); end != rest.npos; end = rest.find('\n')) {
-        add(false, rest.substr(0, end + 1));
-        rest.remove_prefix(end + 1);
+    while (const auto end = end_of_entry(rest)) {
+        add(false, rest.substr(0, *end));
+        rest.remove_prefix(*end);
     }
     // A terminal that writes no line end: what is there is shown as it is.
     if (rest.size() > kMostEntry) add(false, rest);

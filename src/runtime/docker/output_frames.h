@@ -28,7 +28,8 @@ class OutputFrames {
 };
 
 // Puts a log's entries together: each of the engine's frames is one, and begins with its time. A
-// terminal's log has no frames; there a line is one. What it gives lasts until the next call.
+// terminal's log has no frames; there a line is one, and of a long line each part that the engine
+// has kept. What it gives lasts until the next call.
 class LogEntries {
   public:
     explicit LogEntries(bool tty) : tty_(tty) {}

@@ -75,5 +75,27 @@ TEST(LogEntriesTest, MakesAnEntryOfEachLineOfATerminal) {
     EXPECT_TRUE(entries.finish().empty());
 }
 
+TEST(LogEntriesTest, MakesAnEntryOfEachPartOfATerminalsLongLine) {
+    const std::string first(16 << 10, 'a');
+    const std::string second(16 << 10, 'b');
+    const std::string log = "2026-01-01T00:00:00.000000001Z " + first +
+                            "2026-01-01T00:00:00.000000002Z " + second +
+                            "2026-01-01T00:00:00.000000003Z \r\n";
+    for (const std::size_t piece : {std::size_t{1000}, log.size()}) {
+        LogEntries entries(true);
+        std::vector<std::string> texts;
+        for (std::size_t at = 0; at < log.size(); at += piece) {
+            for (const auto& each : entries.feed(log.substr(at, piece))) {
+                texts.emplace_back(each.text);
+            }
+        }
+        EXPECT_THAT(texts, testing::ElementsAre(first, second, "\r\n"));
+    }
+    // A line that is no longer than it looks, from an engine that keeps it whole.
+    LogEntries whole(true);
+    const auto line = "2026-01-01T00:00:00Z " + std::string(40'000, 'c') + "\n";
+    EXPECT_EQ(whole.feed(line).size(), 1U);
+}
+
 }  // namespace
 }  // namespace trailer::runtime::docker

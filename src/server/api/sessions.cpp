@@ -94,6 +94,7 @@ std::uint16_t port_of(const std::string& text) {
 }
 
 constexpr auto kLookAtRights = 5s;
+constexpr auto kFarewell = 2s;          // for a host that does not read
 constexpr int kPolicyViolation = 1008;  // RFC 6455, section 7.4.1
 
 // What is being opened, and on which host.
@@ -123,10 +124,21 @@ bool may_go_on(const Services& services, const Call& call, const Wanted& wanted)
 }
 
 // Ends the session of who has lost the right to it, or the login: that of a page that stays open
-// for days too.
+// for days too. A numbered one would wait for another connection, and what it runs would go on.
 Task<> watch_right(const Services* services, const Call* call, const Wanted* wanted,
-                   net::WebSocket* person) {
+                   net::WebSocket* person, net::WebSocket* host, RelayReport* report) {
     while (may_go_on(*services, *call, *wanted)) co_await aio::sleep(kLookAtRights);
+    if (wanted->open.numbered) {
+        report->over = true;
+        auto end = protocol::session_message(protocol::Channel::end, "");
+        try {
+            auto writing = host->write(std::move(end), true);
+            co_await aio::with_deadline(std::move(writing), aio::Deadline::in(kFarewell),
+                                        "ending a session at its host");
+        } catch (const Error& e) {
+            log::debug("a session whose right was withdrawn: {}", describe(e));  // it has gone
+        }
+    }
     co_await person->close(kPolicyViolation, "you have no right to this any more");
 }
 
@@ -183,8 +195,10 @@ Task<> run_session(Services& services, Call& call, Wanted wanted) {
         co_await person->write(std::move(text));
     }
     aio::TaskGroup both(co_await asio::this_coro::executor);
-    both.spawn(join_both(person.get(), &lease->socket(), &open, &audited->report(), &both));
-    both.spawn(watch_right(&services, &call, &wanted, person.get()));
+    auto* const host = &lease->socket();
+    auto* const report = &audited->report();
+    both.spawn(join_both(person.get(), host, &open, report, &both));
+    both.spawn(watch_right(&services, &call, &wanted, person.get(), host, report));
     co_await both.join();
 }
 
