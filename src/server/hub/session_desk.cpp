@@ -161,14 +161,30 @@ Task<std::unique_ptr<SessionDesk::Lease>> SessionDesk::open_on_trunk(std::string
                                                                      protocol::OpenSession open,
                                                                      aio::Deadline deadline) {
     const auto found = trunks_.find(host_id);
-    if (found == trunks_.end()) {
+    if (found != trunks_.end()) {
+        auto line = found->second->open();
+        if (auto lease = co_await open_line(std::move(line), &open, deadline)) co_return lease;
+    } else {
         channels_.ask_trunk(host_id);  // for the next; an old agent does not know what that is
-        co_return co_await this->open(std::move(host_id), std::move(open), deadline);
     }
-    auto lease = std::make_unique<Lease>(found->second->open());
-    auto text = wire::to_json_text(open);
-    co_await lease->socket().write(std::move(text));
-    const auto answer = co_await aio::with_deadline(lease->socket().read(), deadline, kNoAnswer);
+    co_return co_await this->open(std::move(host_id), std::move(open), deadline);
+}
+
+// Nothing where the trunk breaks before the host has answered: then another way serves as well.
+Task<std::unique_ptr<SessionDesk::Lease>> SessionDesk::open_line(
+    std::unique_ptr<net::WebSocket> line, const protocol::OpenSession* open,
+    aio::Deadline deadline) {
+    auto lease = std::make_unique<Lease>(std::move(line));
+    std::optional<net::WebSocketMessage> answer;
+    try {
+        auto text = wire::to_json_text(*open);
+        co_await lease->socket().write(std::move(text));
+        answer = co_await aio::with_deadline(lease->socket().read(), deadline, kNoAnswer);
+    } catch (const Error& e) {
+        if (e.kind() == ErrorKind::timeout) throw;
+        log::debug("opening a session on a trunk: {}", describe(e));
+        co_return nullptr;
+    }
     lease->opened_ = read_opened(answer);
     co_return lease;
 }

@@ -70,6 +70,9 @@ class SessionDesk {
     };
 
     Task<std::shared_ptr<Idle>> take(std::string host_id, aio::Deadline deadline);
+    Task<std::unique_ptr<Lease>> open_line(std::unique_ptr<net::WebSocket> line,
+                                           const protocol::OpenSession* open,
+                                           aio::Deadline deadline);
     void forget(const std::string& host_id, const std::shared_ptr<Idle>& idle);
 
     asio::any_io_executor executor_;
