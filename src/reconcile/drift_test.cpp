@@ -37,6 +37,8 @@ TEST_F(DriftTest, EveryKindIsToldAndLeft) {
     engine.set_limits("dev", {});
     engine.detach("dev", "lab");
     EXPECT_THAT(drift(), HasSubstr("lab: is not connected"));
+    engine.pause_container("dev");
+    EXPECT_THAT(drift(), HasSubstr("it was paused"));
     engine.kill_container("dev", 137);
     EXPECT_THAT(drift(), HasSubstr("it was stopped"));
     loop.run(engine.rename_container(engine.container("dev")->id, "elsewhere"));
@@ -48,6 +50,17 @@ TEST_F(DriftTest, EveryKindIsToldAndLeft) {
 TEST_F(DriftTest, ALimitThatSomeoneSetReplacesNothing) {
     engine.set_limits("dev", {.memory = 64 << 20});
     EXPECT_THAT(drift(), HasSubstr("resources/memory: 67108864 -> none"));
+}
+
+TEST_F(DriftTest, ADeadOneIsToldOnceWhateverItWouldTakeToMakeItAnew) {
+    engine.leave_dead("dev");
+    EXPECT_EQ(drift(), "container dev is dead, its container is gone");
+    desired.workspaces[0].applied_revision = 0;
+    engine.set_image_volume("image:1", "/data");
+    settle();
+    desired.workspaces[0].applied_revision = desired.workspaces[0].revision;
+    engine.leave_dead("dev");
+    EXPECT_EQ(drift(), "container dev is dead");
 }
 
 TEST_F(DriftTest, WhatIsWantedOtherwiseIsNoDrift) {
@@ -90,9 +103,12 @@ Task<> told_until_applied(World& world) {
                    observed.at("applied_revision") == json::value(1);
         },
         "the revision that is in force to be told");
-    world.engine.kill_container("dev", 137);
+    world.engine.pause_container("dev");
     co_await world.until([&] { return world.messages("dev") != ""; }, "a word");
-    EXPECT_EQ(world.status("dev"), State::stopped);
+    EXPECT_EQ(world.status("dev"), State::running);
+    EXPECT_THAT(world.messages("dev"), HasSubstr("was changed on the host: it was paused"));
+    world.engine.kill_container("dev", 137);
+    co_await world.until_status("dev", State::stopped);
     EXPECT_THAT(world.messages("dev"), HasSubstr("was changed on the host: it was stopped"));
     EXPECT_TRUE(world.report(Kind::workspace, "dev")->observed.contains("drift"));
     world.engine.delete_container("dev");

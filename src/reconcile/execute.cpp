@@ -78,6 +78,8 @@ class Execution {
                 return runtime_.stop_container(step_.object, grace());
             case Action::restart_container:
                 return restart_container();
+            case Action::unpause_container:
+                return runtime_.unpause_container(step_.object);
             case Action::rename_container:
                 return runtime_.rename_container(step_.object, step_.name);
             case Action::remove_container:
@@ -299,18 +301,13 @@ class Execution {
                   fmt::format(" ({}, image {})", runtime::short_id(found->id), found->image)));
     }
 
-    // What can't be started any more goes, and is made anew: its volumes have names of their own.
     Task<> start_container() {
-        std::string why;
         try {
             co_await runtime_.start_container(step_.object);
         } catch (const runtime::Unstartable& e) {
-            why = e.what();
+            log::warning("{}: it is made anew", e.what());
+            touched_.unstartable = step_.object;
         }
-        if (why.empty()) co_return;
-        log::warning("{}: it is made anew", why);
-        co_await runtime_.remove_container(step_.object);
-        is_gone(step_.object);
     }
 
     Task<> restart_container() {

@@ -30,6 +30,7 @@ struct Touched {
     bool pulled = false;       // it was not here before
     bool image_gone = false;   // release_image: it was removed
     std::string image_in_use;  // release_image: it was not
+    std::string unstartable;   // start_container: it can't be, and is to be made anew
 };
 
 // Throws Error that says what stands in the way and what to do about it. `step` and `touched`

@@ -36,7 +36,10 @@ void Observer::take(const Event& event) {
             if (!is_managed(event.labels) && !observed_.containers.contains(event.id)) return;
             if (event.action == "destroy") return forget_container(event.id);
             if (event.action == "kill") observed_.memory.signalled.insert(event.id);
-            if (event.action == "start") observed_.memory.signalled.erase(event.id);
+            if (event.action == "start") {
+                observed_.memory.signalled.erase(event.id);
+                observed_.memory.unstartable.erase(event.id);
+            }
             containers_.insert(event.id);
             return;
         case Event::Type::network:
@@ -64,6 +67,7 @@ void Observer::forget_container(const std::string& id) {
     containers_.erase(id);
     observed_.memory.interrupted.erase(id);
     observed_.memory.signalled.erase(id);
+    observed_.memory.unstartable.erase(id);
     set<runtime::Container>(observed_.containers, id, std::nullopt);
 }
 
@@ -200,7 +204,9 @@ void Observer::note_interrupted(const Observed& fresh) {
     }
     std::erase_if(interrupted,
                   [&](const auto& each) { return !fresh.containers.contains(each.first); });
-    std::erase_if(signalled, [&](const auto& id) { return !fresh.containers.contains(id); });
+    const auto gone = [&](const auto& id) { return !fresh.containers.contains(id); };
+    std::erase_if(signalled, gone);
+    std::erase_if(observed_.memory.unstartable, gone);
 }
 
 Task<> Observer::look_at_container(std::string id) {

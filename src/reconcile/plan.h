@@ -39,6 +39,7 @@ struct Memory {
     // from. id -> when the run began that ended so.
     std::map<std::string, std::optional<Timestamp>> interrupted;
     std::set<std::string> signalled;  // containers that got a signal since their start, from anyone
+    std::set<std::string> unstartable;  // containers that the engine can't start any more
 };
 
 // What the engine has, of what Trailer made, and what stands around it.
@@ -74,6 +75,7 @@ enum class Action {
     start_container,
     stop_container,
     restart_container,
+    unpause_container,
     rename_container,    // to `name`
     remove_container,    // stopped first, where it runs
     update_container,    // limits and restart policy of `spec`
@@ -85,9 +87,9 @@ enum class Action {
 };
 BOOST_DESCRIBE_ENUM(Action, create_network, remove_network, create_volume, remove_volume,
                     build_image, pull_image, remove_image, release_image, create_container,
-                    start_container, stop_container, restart_container, rename_container,
-                    remove_container, update_container, connect_network, disconnect_network,
-                    start_replacement, finish_replacement, roll_back)
+                    start_container, stop_container, restart_container, unpause_container,
+                    rename_container, remove_container, update_container, connect_network,
+                    disconnect_network, start_replacement, finish_replacement, roll_back)
 
 // What a container gets between its stop signal and SIGKILL where nothing else is asked for: the
 // engines' own default.

@@ -66,7 +66,7 @@ class Planner {
     void create(const WantedWorkspace& wanted, Chain chain);
     Index make_container(const WantedWorkspace& wanted, const std::string& name,
                          const Reason& reason, const std::vector<Index>& before, Chain& chain);
-    void give_name(const WantedWorkspace& wanted, const Container& container,
+    void give_name(const WantedWorkspace& wanted, const std::string& container,
                    const std::string& reason, Chain& chain);
     void waits_for_name(const std::string& name, Index index);
     // True, and a wait, where a leftover that is not due to go yet has that name.
@@ -98,6 +98,12 @@ class Planner {
                                            const Container& seen) const;
     void replace(const WantedWorkspace& wanted, const Container& current, const Container* next,
                  const Reason& why, Chain chain);
+    // With the volumes of the former one that have no name. False where it has to wait.
+    bool make_next(const WantedWorkspace& wanted, const Container& former, const Reason& why,
+                   Chain& chain);
+    // In the place of the current one, which is dead or can't be started any more.
+    void make_anew(const WantedWorkspace& wanted, const Incarnation& found, Chain chain);
+    bool is_beyond_start(const Container& container) const;
     enum class Proof { passed, pending, failed };
     Proof prove(const WantedWorkspace& wanted, const Container& next);
     bool was_interrupted(const WantedWorkspace& wanted, const Container& next) const;
@@ -110,6 +116,7 @@ class Planner {
 
     void keep(const WantedWorkspace& wanted, const Container& seen, Chain chain);
     void run_or_stop(const WantedWorkspace& wanted, const Container& seen, Chain chain);
+    void unpause(const WantedWorkspace& wanted, const Container& seen, Chain& chain);
     void networks_in_place(const WantedWorkspace& wanted, const Container& seen, Chain& chain);
     // Why an attachment is to be made anew; none when it is as wanted.
     static std::vector<Change> how_attached(const runtime::Attachment& target,

@@ -62,6 +62,17 @@ TEST_F(DependenciesTest, ARestartComesAfterThatOfWhatItDependsOn) {
                 ElementsAre(index_of(plan, Action::restart_container, "db")));
 }
 
+TEST_F(DependenciesTest, WhatIsPausedIsNotUpBeforeItGoesOn) {
+    settle();
+    engine.pause_container("db");
+    engine.delete_container("web");
+    const auto plan = planned();
+    EXPECT_THAT(step_of(plan, Action::start_container, "web").after,
+                Contains(index_of(plan, Action::unpause_container, "db")));
+    settle();
+    EXPECT_TRUE(runs("db") && runs("web"));
+}
+
 TEST_F(DependenciesTest, TheFormerOneGoesOnWhileItsReplacementWaits) {
     settle();
     db().running = false;

@@ -10,13 +10,15 @@ namespace {
 std::string what_happened(const Step& step) {
     switch (step.action) {
         case Action::create_container:
-            return "its container is gone";
+            return step.name.ends_with(kNextSuffix) ? "" : "its container is gone";
         case Action::rename_container:
-            return "its container was renamed";
+            return step.object.empty() ? "" : "its container was renamed";
         case Action::start_container:
             return step.object.empty() ? "" : "it was stopped";
         case Action::stop_container:
             return "it was started";
+        case Action::unpause_container:
+            return "it was paused";
         case Action::remove_container:
             return fmt::format("container {} {}", step.name, step.reason.text);
         default:

@@ -34,11 +34,19 @@ void Planner::run_or_stop(const WantedWorkspace& wanted, const Container& seen, 
     } else if (is_running(seen)) {
         if (restart) {
             start(wanted, Action::restart_container, seen.id, "is to be restarted", chain);
+        } else if (seen.state == ContainerState::paused) {
+            unpause(wanted, seen, chain);
         }
     } else if (restart || starts_again(wanted, seen)) {
         start(wanted, Action::start_container, seen.id,
               seen.state == ContainerState::created ? "is to run" : "has stopped", chain);
     }
+}
+
+// What it depends on was up when it was started.
+void Planner::unpause(const WantedWorkspace& wanted, const Container& seen, Chain& chain) {
+    starts_[wanted.key.id] =
+        follow(chain, Action::unpause_container, wanted.key, wanted.name, seen.id, "is paused");
 }
 
 void Planner::networks_in_place(const WantedWorkspace& wanted, const Container& seen,

@@ -87,12 +87,9 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     detach_stale(wanted, current, chain);
     const bool again = next != nullptr && was_interrupted(wanted, *next);
     if (next == nullptr) {
-        std::vector<Index> before;
-        const auto name = wanted.name + kNextSuffix;
-        if (name_is_held(wanted, name) || !needs(wanted, before)) return;
-        const auto made = make_container(wanted, name, why, before, chain);
-        step(made).carried = carried_from(current, wanted.spec);
-        waits_for_name(name, made);
+        if (!make_next(wanted, current, why, chain)) return;
+    } else if (wanted.running && next->state == ContainerState::paused) {
+        return unpause(wanted, *next, chain);  // it proves nothing while it is paused
     } else if (wanted.running && !again) {
         const auto proof = prove(wanted, *next);
         if (proof == Proof::pending) return;
@@ -125,6 +122,50 @@ void Planner::replace(const WantedWorkspace& wanted, const Container& current,
     step(index).replaces = current.id;
     if (wanted.running) starts_[wanted.key.id] = index;  // it is up once it has proved itself
     releases(current, index);
+}
+
+bool Planner::make_next(const WantedWorkspace& wanted, const Container& former, const Reason& why,
+                        Chain& chain) {
+    std::vector<Index> before;
+    const auto name = wanted.name + kNextSuffix;
+    if (name_is_held(wanted, name) || !needs(wanted, before)) return false;
+    const auto made = make_container(wanted, name, why, before, chain);
+    step(made).carried = carried_from(former, wanted.spec);
+    waits_for_name(name, made);
+    return true;
+}
+
+// One that keeps volumes without a name goes only once another has them: nothing else knows them.
+void Planner::make_anew(const WantedWorkspace& wanted, const Incarnation& found, Chain chain) {
+    const auto& former = *found.current;
+    const auto* next = found.next;
+    const char* why =
+        former.state == ContainerState::dead ? "is dead" : "can't be started any more";
+    if (found.failed != nullptr) {
+        chain =
+            remove_container(wanted.key, *found.failed, "failed, and is no longer wanted", chain);
+    }
+    if (next != nullptr && (is_beyond_start(*next) || !why_replace(wanted, *next).empty())) {
+        chain = remove_container(wanted.key, *std::exchange(next, nullptr), "is no longer wanted",
+                                 chain);
+    }
+    if (next == nullptr && carried_from(former, wanted.spec).empty()) {
+        return create(wanted, remove_container(wanted.key, former, why, chain));
+    }
+    detach_stale(wanted, former, chain);
+    if (next == nullptr && !make_next(wanted, former, why, chain)) return;
+    const std::string id = next == nullptr ? "" : next->id;
+    if (next != nullptr) changing_.insert(wanted.key.id);  // begun, so it is no drift to be left
+    chain = remove_container(wanted.key, former, why, chain);
+    give_name(wanted, id, "takes its place", chain);
+    if (wanted.running && (next == nullptr || !is_running(*next))) {
+        start(wanted, Action::start_container, id, "is to run", chain);
+    }
+}
+
+bool Planner::is_beyond_start(const Container& container) const {
+    return container.state == ContainerState::dead ||
+           (observed_.memory.unstartable.contains(container.id) && !is_running(container));
 }
 
 // Its end is no proof against it: not where it was ended from outside, nor where nobody saw it. One

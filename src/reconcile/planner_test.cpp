@@ -163,6 +163,42 @@ TEST_F(PlannerTest, AnInterruptedReplacementGoesOn) {
     EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
 }
 
+TEST_F(PlannerTest, APausedContainerGoesOnAndIsStoppedChangedReplacedAndDeletedLikeAnyOther) {
+    add_workspace(desired, "dev");
+    settle();
+    const auto id = engine.container("dev")->id;
+    engine.pause_container("dev");
+    const auto plan = planned();
+    EXPECT_THAT(actions(plan), ElementsAre(Action::unpause_container));
+    EXPECT_EQ(plan.steps[0].reason.text, "is paused");
+    desired.workspaces[0].spec.resources.pids = 7;
+    EXPECT_THAT(actions(planned()),
+                ElementsAre(Action::update_container, Action::unpause_container));
+    settle();
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
+    EXPECT_EQ(engine.container("dev")->limits.pids, 7);
+    EXPECT_EQ(engine.container("dev")->id, id);
+    engine.pause_container("dev");
+    desired.workspaces[0].restart_before = now() + 1ms;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::restart_container));
+    desired.workspaces[0].restart_before.reset();
+    desired.workspaces[0].redeploys = 1;
+    EXPECT_TRUE(planned().steps.at(1).stop_first) << "it gives way to the new one";
+    settle();
+    EXPECT_NE(engine.container("dev")->id, id);
+    engine.pause_container("dev");
+    desired.workspaces[0].running = false;
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::stop_container));
+    settle();
+    EXPECT_EQ(engine.container("dev")->state, ContainerState::exited);
+    desired.workspaces[0].running = true;
+    settle();
+    engine.pause_container("dev");
+    desired.workspaces[0].deleting = true;
+    settle();
+    EXPECT_THAT(engine.container_names(), IsEmpty());
+}
+
 TEST_F(PlannerTest, AReplacementThatDiesIsRolledBack) {
     add_workspace(desired, "dev");
     settle();

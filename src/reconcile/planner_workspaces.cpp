@@ -3,7 +3,6 @@
 
 namespace trailer::reconcile {
 
-using runtime::Container;
 using runtime::ContainerState;
 
 void Planner::in_order(const WantedWorkspace& wanted) {
@@ -22,9 +21,8 @@ void Planner::workspace(const WantedWorkspace& wanted) {
     Chain chain;
     choose_current(wanted, found, chain);
     if (found.current != nullptr && found.current->state == ContainerState::removing) return;
-    if (found.current != nullptr && found.current->state == ContainerState::dead) {
-        chain = remove_container(wanted.key, *found.current, "is dead", chain);
-        found.current = nullptr;
+    if (found.current != nullptr && is_beyond_start(*found.current)) {
+        return make_anew(wanted, found, chain);
     }
     const auto why =
         found.current == nullptr ? std::vector<Change>() : why_replace(wanted, *found.current);
@@ -73,7 +71,7 @@ void Planner::choose_current(const WantedWorkspace& wanted, Incarnation& found, 
             found.others.erase(found.others.begin());
             reason = "was renamed";
         }
-        if (found.current != nullptr) give_name(wanted, *found.current, reason, chain);
+        if (found.current != nullptr) give_name(wanted, found.current->id, reason, chain);
     }
     if (found.former != nullptr) {
         chain = remove_container(wanted.key, *found.former, "was replaced", chain);
@@ -105,10 +103,10 @@ Planner::Index Planner::make_container(const WantedWorkspace& wanted, const std:
     return index;
 }
 
-void Planner::give_name(const WantedWorkspace& wanted, const Container& container,
+void Planner::give_name(const WantedWorkspace& wanted, const std::string& container,
                         const std::string& reason, Chain& chain) {
     const auto index =
-        follow(chain, Action::rename_container, wanted.key, wanted.name, container.id, reason);
+        follow(chain, Action::rename_container, wanted.key, wanted.name, container, reason);
     waits_for_name(wanted.name, index);
 }
 

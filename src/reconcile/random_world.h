@@ -88,7 +88,7 @@ class RandomWorld {
         std::vector<Drift> all;
         for (int left = below_(4); left > 0; --left) {
             all.push_back(
-                {below_(5), name_of("ws", below_(kNames)), name_of("net", below_(kNames))});
+                {below_(6), name_of("ws", below_(kNames)), name_of("net", below_(kNames))});
         }
         return all;
     }
@@ -107,6 +107,8 @@ class RandomWorld {
             engine.set_limits(drift.workspace, {.pids = 7});
         } else if (drift.kind == 3 && network_there) {
             engine.detach(drift.workspace, drift.network);
+        } else if (drift.kind == 5 && found->state == ContainerState::running) {
+            engine.pause_container(drift.workspace);
         }
     }
 
@@ -211,6 +213,8 @@ class RandomWorld {
         if (one_in(3)) made.limits.memory = below_(2) << 26;
         made.restart = wanted.spec.restart;
         for (const auto& mount : wanted.spec.mounts) made.volumes.push_back(mount.source);
+        if (one_in(3)) made.anonymous_volumes["/data"] = next_id();
+        if (one_in(6)) seen.memory.unstartable.insert(made.id);
         for (const auto& [id, network] : seen.networks) {
             if (!coin()) continue;
             made.networks.push_back({.network = network.name,

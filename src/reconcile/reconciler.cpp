@@ -469,6 +469,7 @@ class Reconciler::Impl {
         if (!touched.forced_pull.empty()) memory.forced_pulls[step.key.id] = touched.forced_pull;
         if (touched.pulled) memory.pulled.insert(step.key.id);
         if (!touched.image_in_use.empty()) memory.images_in_use.insert(touched.image_in_use);
+        if (!touched.unstartable.empty()) memory.unstartable.insert(touched.unstartable);
         if (!touched.image_gone) return;
         collected_.push_front({.at = now(),
                                .kind = Kind::image,

@@ -90,6 +90,12 @@ Task<> drift(World& world) {
     world.engine.kill_container("dev", 137);
     co_await world.until(
         [&] { return world.engine.container("dev")->state == ContainerState::running; }, "a start");
+    world.engine.pause_container("dev");
+    co_await world.until(
+        [&] { return world.engine.container("dev")->state == ContainerState::running; },
+        "it to go on");
+    EXPECT_EQ(world.engine.container("dev")->id, first);
+    EXPECT_EQ(world.engine.count("start_container"), 2U) << "it never ended";
     world.engine.delete_container("dev");
     co_await world.until([&] { return world.engine.container("dev") != nullptr; }, "a new one");
     EXPECT_NE(world.engine.container("dev")->id, first);
@@ -655,11 +661,16 @@ TEST(ReconcilerTest, AWishThatComesDuringALookAtTheImagesIsPlannedAfterIt) {
     world.play(wish_during_a_look(world));
 }
 
-Task<> one_that_can_not_be_started(World& world) {
+enum class Volume { none, of_the_image };
+
+Task<> one_that_can_not_be_started(World& world, Volume volume) {
     add_workspace(world.desired, "dev");
+    if (volume == Volume::of_the_image) world.engine.set_image_volume("image:1", "/data");
     world.apply();
     co_await world.until([&] { return world.status("dev") == State::running; }, "dev");
     const auto before = world.engine.container("dev")->id;
+    const auto volumes = world.engine.container("dev")->anonymous_volumes;
+    EXPECT_EQ(volumes.size(), volume == Volume::of_the_image ? 1U : 0U);
     world.engine.make_unstartable("dev");
     world.engine.kill_container("dev", 137);
     co_await world.until(
@@ -669,12 +680,16 @@ Task<> one_that_can_not_be_started(World& world) {
         },
         "another container");
     EXPECT_EQ(world.engine.count("create_container"), 2U);
+    EXPECT_EQ(world.engine.container("dev")->anonymous_volumes, volumes);
+    EXPECT_EQ(world.engine.anonymous_volumes().size(), volumes.size());
 }
 
 // Docker 20.10, killed while it ends a container: "task ID: already exists" at every start.
 TEST(ReconcilerTest, AContainerThatTheEngineCanNotStartAnyMoreIsMadeAnew) {
-    World world;
-    world.play(one_that_can_not_be_started(world));
+    for (const auto volume : {Volume::none, Volume::of_the_image}) {
+        World world;
+        world.play(one_that_can_not_be_started(world, volume));
+    }
 }
 
 }  // namespace

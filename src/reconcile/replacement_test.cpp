@@ -221,6 +221,43 @@ TEST_F(ReplacementTest, OneThatAnEngineLeftDeadIsMadeAnew) {
     EXPECT_EQ(engine.container("dev")->state, ContainerState::running);
 }
 
+TEST_F(ReplacementTest, OneThatIsPausedHasYetToProveItself) {
+    start_and_change();
+    put_next();
+    engine.pause_container("dev.next");
+    EXPECT_THAT(actions(planned()), ElementsAre(Action::unpause_container));
+    settle();
+    EXPECT_THAT(engine.container_names(), ElementsAre("dev"));
+    EXPECT_NE(engine.container("dev")->id, former);
+}
+
+// Wherever it is killed: the one that has the volumes stays until the other has them.
+TEST_F(ReplacementTest, WhatIsMadeAnewKeepsWhatItsImagesVolumeHolds) {
+    engine.set_image_volume("image:1", "/data");
+    bool killed = true;
+    for (std::size_t changes = 0; killed; ++changes) {
+        desired = nothing_wanted();
+        settle();
+        add_workspace(desired, "dev");
+        settle();
+        const auto dead = engine.container("dev")->id;
+        const auto volumes = engine.container("dev")->anonymous_volumes;
+        ASSERT_EQ(volumes.size(), 1U);
+        engine.leave_dead("dev");
+        EXPECT_THAT(actions(planned()),
+                    ElementsAre(Action::create_container, Action::remove_container,
+                                Action::rename_container, Action::start_container));
+        kill_after(changes, &killed);
+        settle();
+        EXPECT_THAT(engine.container_names(), ElementsAre("dev")) << "after " << changes;
+        EXPECT_NE(engine.container("dev")->id, dead) << "after " << changes;
+        EXPECT_EQ(engine.container("dev")->state, ContainerState::running) << "after " << changes;
+        EXPECT_EQ(engine.container("dev")->anonymous_volumes, volumes) << "after " << changes;
+        EXPECT_EQ(engine.anonymous_volumes().size(), 1U) << "after " << changes;
+        EXPECT_GE(changes, killed ? 0U : 4U) << "it has that many changes";
+    }
+}
+
 TEST_F(ReplacementTest, OneThatIsBeingEndedMayBeUnhealthy) {
     start_and_change();
     desired.workspaces[0].spec.replace.on_unhealthy = OnUnhealthy::roll_back;

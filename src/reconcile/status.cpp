@@ -146,9 +146,8 @@ void container_status(const WantedWorkspace& wanted, const Container& container,
         case ContainerState::running:
             return running_status(container, report, now);
         case ContainerState::paused:
-            report.status = State::running;
-            return say(report, Severity::warning,
-                       "it is paused, by someone else: docker unpause continues it", now);
+            report.status = State::running;  // that it is paused is told as what was changed
+            return;
         case ContainerState::restarting:
             report.status = State::error;
             return say(report, Severity::error,
@@ -205,6 +204,7 @@ std::optional<State> busy_state(Action action, bool running) {
         case Action::start_container:
         case Action::start_replacement:
         case Action::restart_container:
+        case Action::unpause_container:
             return State::starting;
         case Action::stop_container:
             return running ? State::deploying : State::stopping;

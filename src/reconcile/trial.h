@@ -125,6 +125,9 @@ Task<int> settle(FakeRuntime& engine, protocol::DesiredState desired, Choose cho
         if (!touched.forced_pull.empty()) {
             observer.memory().forced_pulls[step.key.id] = touched.forced_pull;
         }
+        if (!touched.unstartable.empty()) {
+            observer.memory().unstartable.insert(touched.unstartable);
+        }
         co_await observer.look_at(touched);
     }
 }

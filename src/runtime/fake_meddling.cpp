@@ -67,6 +67,12 @@ void FakeRuntime::interrupt_container(const std::string& name, int exit_code) {
     kill_container(name, exit_code);
 }
 
+void FakeRuntime::pause_container(const std::string& name) {
+    auto& made = get(name);
+    made.container.state = ContainerState::paused;
+    tell_container(made, "pause");
+}
+
 void FakeRuntime::leave_dead(const std::string& name) {
     auto& made = get(name);
     made.container.state = ContainerState::dead;

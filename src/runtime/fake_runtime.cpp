@@ -11,6 +11,11 @@
 namespace trailer::runtime {
 namespace {
 
+// As Docker has it, a paused one keeps all that it holds.
+bool is_up(const Container& container) {
+    return container.state == ContainerState::running || container.state == ContainerState::paused;
+}
+
 bool called(const Image& image, const std::string& id_or_reference) {
     return image.id == id_or_reference ||
            std::ranges::find(image.references, id_or_reference) != image.references.end();
@@ -208,7 +213,7 @@ const Network& FakeRuntime::make_network(const NetworkSpec& spec) {
 // As an inspection shows it.
 Container FakeRuntime::seen(const Made& made) const {
     auto container = made.container;
-    const bool running = container.state == ContainerState::running;
+    const bool running = is_up(container);
     for (auto& each : container.networks) {
         each.ipv4_seen = running ? (each.ipv4.empty() ? "10.0.0.2" : each.ipv4) : "";
         each.ipv6_seen = running ? each.ipv6 : "";
@@ -265,7 +270,7 @@ Task<std::optional<Network>> FakeRuntime::find_network(std::string id_or_name) {
     if (found == nullptr) co_return std::nullopt;
     auto seen = *found;
     for (const auto& [id, made] : containers_) {
-        if (made.container.state != ContainerState::running) continue;
+        if (!is_up(made.container)) continue;
         for (const auto& each : made.container.networks) {
             if (each.network_id == seen.id) seen.attached.push_back(made.container.name);
         }
@@ -343,11 +348,12 @@ Task<> FakeRuntime::start_container(std::string id) {
     co_await enter("start_container", id);
     auto& made = get(id);
     if (made.container.state == ContainerState::running) co_return;
+    if (made.container.state == ContainerState::paused) {
+        throw Error(ErrorKind::conflict, "cannot start a paused container, try unpause instead");
+    }
     if (made.unstartable) throw Unstartable("task " + id + ": already exists");
     for (const auto& [other_id, other] : containers_) {
-        if (other.container.state != ContainerState::running || other_id == made.container.id) {
-            continue;
-        }
+        if (!is_up(other.container) || other_id == made.container.id) continue;
         for (const auto& port : made.spec.ports) {
             const bool taken = std::ranges::any_of(other.spec.ports, [&](const auto& each) {
                 return port.host != 0 && each.host == port.host && each.protocol == port.protocol;
@@ -373,7 +379,7 @@ Task<> FakeRuntime::start_container(std::string id) {
 Task<> FakeRuntime::stop_container(std::string id, std::chrono::seconds) {
     co_await enter("stop_container", id);
     auto& made = get(id);
-    if (made.container.state != ContainerState::running) co_return;
+    if (!is_up(made.container)) co_return;
     tell_container(made, "kill");
     made.container.state = ContainerState::exited;
     made.container.exit_code = 143;
@@ -382,6 +388,15 @@ Task<> FakeRuntime::stop_container(std::string id, std::chrono::seconds) {
         made.container.health = ContainerHealth::unhealthy;  // as Docker has it
     }
     tell_container(made, "die");
+    co_await changed();
+}
+
+Task<> FakeRuntime::unpause_container(std::string id) {
+    co_await enter("unpause_container", id);
+    auto& made = get(id);
+    if (made.container.state != ContainerState::paused) co_return;
+    made.container.state = ContainerState::running;
+    tell_container(made, "unpause");
     co_await changed();
 }
 
@@ -473,7 +488,7 @@ Task<> FakeRuntime::remove_network(std::string id) {
     if (found == nullptr) co_return;
     // As Docker has it: only containers that run hold a network.
     for (const auto& [container_id, made] : containers_) {
-        if (made.container.state != ContainerState::running) continue;
+        if (!is_up(made.container)) continue;
         for (const auto& each : made.container.networks) {
             if (each.network_id != found->id) continue;
             throw Error(ErrorKind::conflict, "network {} has active endpoints", found->name);
@@ -624,7 +639,7 @@ class FakeRuntime::Log : public LogStream {
             next_ = made->log.size();
             std::erase_if(lines_, [&](const auto& each) { return each.time < spec_.since; });
             if (!lines_.empty()) break;
-            if (!spec_.follow || made->container.state != ContainerState::running) {
+            if (!spec_.follow || !is_up(made->container)) {
                 co_return entries_;
             }
             co_await aio::sleep(std::chrono::milliseconds(1));

@@ -50,6 +50,7 @@ class FakeRuntime : public ContainerRuntime {
     void kill_container(const std::string& name, int exit_code);
     // As someone else's stop, or an engine that ends, does it.
     void interrupt_container(const std::string& name, int exit_code);
+    void pause_container(const std::string& name);
     // As an engine leaves it that was ended in the middle of its start.
     void leave_dead(const std::string& name);
     void delete_container(const std::string& name);
@@ -109,6 +110,7 @@ class FakeRuntime : public ContainerRuntime {
     Task<std::string> create_container(ContainerSpec spec) override;
     Task<> start_container(std::string id) override;
     Task<> stop_container(std::string id, std::chrono::seconds grace) override;
+    Task<> unpause_container(std::string id) override;
     Task<> rename_container(std::string id, std::string name) override;
     Task<> update_container(std::string id, Limits limits,
                             protocol::RestartPolicy restart) override;

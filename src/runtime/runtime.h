@@ -361,8 +361,10 @@ class ContainerRuntime {
     // No-op when it runs. Throws Unstartable; Error(conflict) where what it needs is not to be had
     // now: a port or an address is another's, a network has gone or its name is two networks'.
     virtual Task<> start_container(std::string id) = 0;
-    // SIGTERM, SIGKILL after `grace`. No-op when it does not run.
+    // SIGTERM, SIGKILL after `grace`, also of one that is paused. No-op when it does not run.
     virtual Task<> stop_container(std::string id, std::chrono::seconds grace) = 0;
+    // No-op when it is not paused. All else can be done to a paused container, but for a start.
+    virtual Task<> unpause_container(std::string id) = 0;
     virtual Task<> rename_container(std::string id, std::string name) = 0;
     // In place, running or not. A limit of CPUs or memory that is 0 stays as it is: engines can't
     // take these away from a container (Docker 20.10); a replacement can.

@@ -1,6 +1,8 @@
 """What the reconciler promises on a real engine: replacements that give way, drift, leftovers, what is cleared away."""
 
 import json
+import os
+import shutil
 import time
 
 import pytest
@@ -89,6 +91,9 @@ def meddle(engine, what):
     if what == "stopped":
         engine.call("POST", "/containers/dev/stop?t=1")
         return lambda: running(engine, "dev")
+    if what == "paused":
+        engine.call("POST", "/containers/dev/pause")
+        return lambda: engine.inspect("dev")["State"]["Status"] == "running" and engine.inspect("dev")["Id"] == before
     if what == "renamed":
         engine.call("POST", "/containers/dev/rename?name=elsewhere")
         return lambda: engine.exists("containers", "dev") and engine.inspect("dev")["Id"] == before
@@ -116,7 +121,7 @@ def test_every_drift_is_repaired_by_the_events_alone(standalone, engine):
     api.apply(network("lab"), volume("data"),
               workspace("dev", networks=[{"network": "lab"}], mounts=[{"volume": "data", "target": "/data"}],
                         resources={"pids": 44}))
-    for what in ("stopped", "renamed", "limits", "detached", "network", "removed", "volume"):
+    for what in ("stopped", "paused", "renamed", "limits", "detached", "network", "removed", "volume"):
         # A step that crosses what is done behind our back may fail, and is tried again after a second.
         wait_until(lambda: api.status("workspaces", "dev") == "running", "it to run")
         repaired = meddle(engine, what)
@@ -124,6 +129,45 @@ def test_every_drift_is_repaired_by_the_events_alone(standalone, engine):
         wait_until(repaired, f"{what} to be repaired", 20)
         print(f"{what}: {time.monotonic() - began:.2f} s")
     wait_until(lambda: engine.managed_names() == ["dev"], "one container")
+
+
+def test_a_paused_workspace_is_stopped_replaced_and_deleted_like_any_other(standalone, engine):
+    api = standalone.api
+    command = ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]
+
+    def document(running=True, **spec):
+        return workspace("dev", running=running, drift="report", command=command, **spec)
+
+    def in_force():
+        seen = api.get("/api/workspaces/dev")
+        return seen["observed"].get("applied_revision") == seen["revision"] and not seen["messages"]
+
+    def paused():
+        api.wait("workspaces", "dev", "running")
+        wait_until(in_force, "it to be in force")
+        engine.call("POST", "/containers/dev/pause")
+        wait_until(lambda: "it was paused" in texts(api, "dev"), "the pause to be told")
+        return engine.inspect("dev")["Id"]
+
+    api.apply(document())
+    first = paused()
+    [item] = api.apply(document())["items"]
+    assert item["changes"] == ["/observed/drift"]
+    wait_until(lambda: not engine.inspect("dev")["State"]["Paused"], "it to go on once it is applied again")
+    assert engine.inspect("dev")["Id"] == first
+    paused()
+    api.apply(document(running=False))
+    api.wait("workspaces", "dev", "stopped")
+    assert engine.inspect("dev")["State"]["ExitCode"] == 3, "it was not stopped by its signal"
+    api.apply(document())
+    paused()
+    api.apply(document(env={"A": "1"}))
+    wait_until(lambda: engine.exists("containers", "dev") and engine.inspect("dev")["Id"] != first, "the new one")
+    api.wait("workspaces", "dev", "running")
+    paused()
+    api.call("DELETE", "/api/workspaces/dev")
+    api.wait("workspaces", "dev", None)
+    assert not engine.exists("containers", "dev")
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -139,6 +183,9 @@ def test_drift_that_is_to_be_told_is_told_until_it_is_applied(pair, engine, rest
     if restarted:
         pair.agent_process.start()
     wait_until(lambda: "resources/pids: 55 -> 44" in texts(api, "dev"), "the changed limit to be told")
+    engine.call("POST", "/containers/dev/pause")
+    wait_until(lambda: "it was paused" in texts(api, "dev"), "the pause to be told")
+    assert engine.inspect("dev")["State"]["Paused"]
     engine.remove("dev")
     wait_until(lambda: "its container is gone" in texts(api, "dev"), "the removal to be told")
     time.sleep(1)
@@ -171,6 +218,29 @@ def test_what_an_images_volume_holds_outlives_replacements_and_ends_with_the_wor
     api.call("DELETE", "/api/workspaces/dev")
     api.wait("workspaces", "dev", None, 60)
     assert not new_volumes()
+
+
+def test_what_an_images_volume_holds_outlives_a_container_that_can_not_be_started_any_more(standalone, engine):
+    api = standalone.api
+    image = {"kind": "Image", "name": "keeper", "spec": {"reference": "keeper:1", "dockerfile": f"FROM {BUSYBOX}\nVOLUME /data\n"}}
+    document = workspace("dev", image="keeper", stop_grace_ms=500, command=["sh", "-c", "date >> /data/log; exec sleep 1000"])
+    api.apply(image, document)
+    api.wait("workspaces", "dev", "running", 60)
+    before = engine.inspect("dev")
+    api.apply({**document, "running": False})
+    api.wait("workspaces", "dev", "stopped")
+    # As an engine (20.10) leaves it that is ended in the middle of a start.
+    left = os.path.join(engine.directory, "exec/containerd/daemon/io.containerd.runtime.v2.task/moby", before["Id"])
+    os.makedirs(left)
+    try:
+        api.apply(document)
+        wait_until(lambda: running(engine, "dev") and engine.inspect("dev")["Id"] != before["Id"], "another container", 60)
+        api.wait("workspaces", "dev", "running", 60)
+    finally:
+        shutil.rmtree(left, ignore_errors=True)
+    assert [each["Name"] for each in engine.inspect("dev")["Mounts"]] == [each["Name"] for each in before["Mounts"]]
+    assert run(standalone, "sh", "-c", "wc -l < /data/log")[0] == b"2\n"
+    wait_until(lambda: engine.managed_names() == ["dev"], "one container")
 
 
 def test_a_leftover_is_shown_and_goes_after_its_grace(standalone, engine):

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "runtime/docker/docker_runtime.h"
+#include "runtime/docker/engine_api.h"
 #include "runtime/fake_runtime.h"
 
 namespace {
@@ -17,12 +18,27 @@ using namespace std::chrono_literals;
 
 constexpr auto* kImage = "trailer.dev/busybox:1";
 
+// Does what a runtime has no call for.
+struct Someone {
+    FakeRuntime* fake = nullptr;
+    std::shared_ptr<docker::EngineApi> engine;
+
+    Task<> pause(std::string id) const {
+        if (fake != nullptr) {
+            fake->pause_container(id);
+        } else {
+            co_await engine->call("POST", "/containers/" + id + "/pause", nullptr, "pausing " + id);
+        }
+    }
+};
+
 class Contract : public testing::TestWithParam<const char*> {
   protected:
     void SetUp() override {
         if (GetParam() == std::string_view("fake")) {
             auto fake = std::make_unique<FakeRuntime>(context_.get_executor());
             fake->add_image(kImage);
+            someone_.fake = fake.get();
             runtime_ = std::move(fake);
             return;
         }
@@ -30,6 +46,9 @@ class Contract : public testing::TestWithParam<const char*> {
         if (address == nullptr)
             GTEST_SKIP() << "TRAILER_TEST_ENGINE is not set: ./test integration sets it";
         runtime_ = docker::make_docker_runtime(context_.get_executor(), address);
+        someone_.engine = std::make_shared<docker::EngineApi>(
+            context_.get_executor(), net::Endpoint::parse(address),
+            docker::AnswerLimits{.change = 30s, .look = 30s});
     }
 
     void run(Task<> task) {
@@ -57,6 +76,7 @@ class Contract : public testing::TestWithParam<const char*> {
 
     asio::io_context context_;
     std::unique_ptr<ContainerRuntime> runtime_;
+    Someone someone_;
     std::string prefix_ = "contract-" + new_id().substr(24);
 };
 
@@ -107,6 +127,43 @@ INSTANTIATE_TEST_SUITE_P(, Contract, testing::Values("docker", "fake"),
 
 TEST_P(Contract, AContainerIsMadeStartedChangedStoppedAndRemoved) {
     run(life_of_a_container(*runtime_, container("-a")));
+}
+
+Task<> life_of_a_paused_one(ContainerRuntime& runtime, ContainerSpec spec, Someone someone) {
+    const auto id = co_await runtime.create_container(spec);
+    co_await runtime.start_container(id);
+    co_await runtime.unpause_container(id);  // it is not paused: no matter
+    co_await someone.pause(id);
+    const auto before = co_await runtime.find_container(id);
+    EXPECT_EQ(before->state, ContainerState::paused);
+    EXPECT_EQ(co_await kind_of(runtime.start_container(id)), ErrorKind::conflict);
+    EXPECT_EQ(co_await kind_of(runtime.exec({.container = id, .command = {"true"}})),
+              ErrorKind::conflict);
+    co_await runtime.unpause_container(id);
+    auto seen = co_await runtime.find_container(id);
+    EXPECT_EQ(seen->state, ContainerState::running);
+    EXPECT_EQ(seen->started, before->started);
+    co_await someone.pause(id);
+    co_await runtime.update_container(id, {.pids = 60}, protocol::RestartPolicy::always);
+    co_await runtime.disconnect_network(id, "bridge");
+    co_await runtime.connect_network(id, {.network = "bridge"});
+    co_await runtime.rename_container(id, spec.name + "-renamed");
+    seen = co_await runtime.find_container(id);
+    EXPECT_EQ(seen->limits.pids, 60);
+    EXPECT_EQ(seen->state, ContainerState::paused);
+    co_await runtime.stop_container(id, 5s);
+    seen = co_await runtime.find_container(id);
+    EXPECT_EQ(seen->state, ContainerState::exited);
+    EXPECT_NE(seen->exit_code, 137) << "it got its stop signal";
+    co_await runtime.start_container(id);
+    co_await someone.pause(id);
+    co_await runtime.remove_container(id);
+    EXPECT_EQ(co_await runtime.find_container(id), std::nullopt);
+    EXPECT_EQ(co_await kind_of(runtime.unpause_container(id)), ErrorKind::not_found);
+}
+
+TEST_P(Contract, APausedContainerGoesOnAndCanBeChangedStoppedAndRemoved) {
+    run(life_of_a_paused_one(*runtime_, container("-p"), someone_));
 }
 
 Task<> life_of_a_network(ContainerRuntime& runtime, ContainerSpec spec, std::string name) {

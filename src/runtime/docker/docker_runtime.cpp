@@ -161,6 +161,20 @@ class DockerRuntime : public ContainerRuntime {
             nullptr, "stopping container " + short_id(id), api_.limits().change + grace);
     }
 
+    // The engine's words for one that is not paused differ; a look tells.
+    Task<> unpause_container(std::string id) override {
+        std::optional<Error> failure;
+        try {
+            co_await api_.call("POST", "/containers/" + path_escape(id) + "/unpause", nullptr,
+                               "continuing container " + short_id(id));
+        } catch (const Error& e) {
+            failure = e;
+        }
+        if (!failure) co_return;
+        const auto found = co_await find_container(std::move(id));
+        if (!found || found->state == ContainerState::paused) throw Error(*failure);
+    }
+
     Task<> rename_container(std::string id, std::string name) override {
         co_await api_.call("POST",
                            "/containers/" + path_escape(id) + "/rename?name=" + path_escape(name),
