@@ -19,6 +19,7 @@ import pytest
 import websocket
 from far import FarSide, PoorFarSide, SlowLine
 from harness import TRAILER, Api, free_port, wait_until, workspace
+from test_proxy import connections_of, get, serve_in
 from test_sessions import END, NUMBERED, STDIN, STDOUT, Session, words
 
 LONG = pytest.mark.fault
@@ -301,6 +302,30 @@ def test_an_exec_goes_on_over_a_cut_of_20_seconds(parted, far, side, how):
     assert out.all() == b"".join(b"line %d\n" % i for i in range(300)) + data
     assert b"reconnecting" in err.all() and b"back" in err.all(), err.all()
     installation.wait_online()
+
+
+@LONG
+@pytest.mark.parametrize("how", ["down", "silent"])
+def test_the_proxy_over_a_cut_of_20_seconds(parted, far, how):
+    """What is under way on the trunk is told within the time for a dead peer; what comes later is served again."""
+    installation = parted("agent")
+    server = serve_in(installation, "dev")
+    try:
+        wait_until(lambda: get(installation, "/").status == 200, "the port to listen")
+        wait_until(lambda: connections_of(installation.agent_process, installation.port) >= 3, "the trunk")
+        far.cut(how)
+        cut_at = time.monotonic()
+        refused, took = timed(lambda: get(installation, "/"))
+        print(f"a request was answered with {refused.status} after {took:.1f} s")
+        assert refused.status in (502, 503, 504) and took <= DEAD_WITHIN + 2
+        time.sleep(max(0.0, cut_at + 20 - time.monotonic()))
+        far.restore()
+        _, took = timed(lambda: wait_until(lambda: get(installation, "/").status == 200, "an answer", 40))
+        print(f"served again {took:.1f} s after the line was back")
+        assert [get(installation, "/").status for _ in range(20)] == [200] * 20
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_the_person_of_a_plain_session_is_told_when_the_host_goes(pair):
