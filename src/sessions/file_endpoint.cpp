@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <ranges>
+
 #include "base/error.h"
 
 namespace trailer::sessions {
@@ -95,8 +97,8 @@ void FileEndpoint::open_at(Timestamp since) {
 
 void FileEndpoint::open_at_last(std::int64_t lines) {
     const auto files = generations();
-    for (auto file = files.rbegin(); file != files.rend(); ++file) {
-        open(*file);
+    for (const auto& file : std::views::reverse(files)) {
+        open(file);
         const auto last = last_lines(stream_, lines);
         stream_.seekg(last.begin);
         lines -= last.count;
