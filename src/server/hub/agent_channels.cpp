@@ -45,41 +45,35 @@ AgentChannels::AgentChannels(asio::any_io_executor executor, Told told)
 
 AgentChannels::~AgentChannels() = default;
 
-void AgentChannels::nudge(const std::string& host_id, std::int64_t revision) {
+template <typename Note>
+void AgentChannels::tell(const std::string& host_id, Note note) {
     const auto found = channels_.find(host_id);
     if (found == channels_.end()) return;
-    found->second->nudge = revision;
+    note(*found->second);
     found->second->to_send.notify();
+}
+
+void AgentChannels::nudge(const std::string& host_id, std::int64_t revision) {
+    tell(host_id, [&](Channel& channel) { channel.nudge = revision; });
 }
 
 void AgentChannels::settings_changed(const std::string& host_id) {
-    const auto found = channels_.find(host_id);
-    if (found == channels_.end()) return;
-    found->second->settings = true;
-    found->second->to_send.notify();
+    tell(host_id, [](Channel& channel) { channel.settings = true; });
 }
 
 void AgentChannels::ask_plan(const std::string& host_id, std::int64_t id) {
-    const auto found = channels_.find(host_id);
-    if (found == channels_.end()) return;
-    auto& plans = found->second->plans;
-    if (plans.size() >= kMostPlans) plans.pop_front();
-    plans.push_back(id);
-    found->second->to_send.notify();
+    tell(host_id, [&](Channel& channel) {
+        if (channel.plans.size() >= kMostPlans) channel.plans.pop_front();
+        channel.plans.push_back(id);
+    });
 }
 
 void AgentChannels::ask_session(const std::string& host_id) {
-    const auto found = channels_.find(host_id);
-    if (found == channels_.end()) return;
-    found->second->session = true;
-    found->second->to_send.notify();
+    tell(host_id, [](Channel& channel) { channel.session = true; });
 }
 
 void AgentChannels::ask_trunk(const std::string& host_id) {
-    const auto found = channels_.find(host_id);
-    if (found == channels_.end()) return;
-    found->second->trunk = true;
-    found->second->to_send.notify();
+    tell(host_id, [](Channel& channel) { channel.trunk = true; });
 }
 
 void AgentChannels::drop(const std::string& host_id) {

@@ -41,6 +41,9 @@ class AgentChannels {
 
   private:
     struct Channel;
+    // Notes what the host is to be told; a no-op when it is not connected.
+    template <typename Note>
+    void tell(const std::string& host_id, Note note);
     static Task<> read(Channel* channel);
     static Task<> write(Channel* channel);
     Task<> keep_echoing(Channel* channel);

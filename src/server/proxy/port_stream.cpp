@@ -33,7 +33,7 @@ struct PortStream::Line {
 
 PortStream::PortStream(const asio::any_io_executor& executor,
                        std::unique_ptr<SessionDesk::Lease> lease)
-    : on_trunk_(lease->on_trunk()), line_(std::make_shared<Line>(executor, std::move(lease))) {
+    : line_(std::make_shared<Line>(executor, std::move(lease))) {
     asio::co_spawn(executor, listen(line_), [](const std::exception_ptr& failure) {
         if (failure) log::debug("a port's connection: {}", describe(failure));
     });
@@ -104,6 +104,10 @@ void PortStream::rest(bool resting) {
 
 bool PortStream::alive() const {
     return !line_->ended && !line_->dropped && line_->waiting.empty();
+}
+
+bool PortStream::on_trunk() const {
+    return line_->lease && line_->lease->on_trunk();
 }
 
 }  // namespace trailer::server::proxy

@@ -30,13 +30,12 @@ class PortStream : public net::ByteStream {
     // While it rests nothing may come: whatever does ends it.
     void rest(bool resting);
     bool alive() const;
-    bool on_trunk() const { return on_trunk_; }
+    bool on_trunk() const;  // while it is alive
 
   private:
     struct Line;
     static Task<> listen(std::shared_ptr<Line> line);
 
-    bool on_trunk_;
     std::shared_ptr<Line> line_;                  // shared with listen()
     std::shared_ptr<AuditLog::Session> session_;  // shared with the visit's other requests
 };
